@@ -1,0 +1,593 @@
+/*
+ * Idle age of each page of a memory backend
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Theory of operation
+ *
+ * Pages carry a stamp: 0 for an absent page, STAMP_OLD for one whose age has
+ * reached the limit, or 1 + epoch % RING for one last accessed in that epoch.
+ * count[] has the number of pages with each stamp.  Opening an epoch makes
+ * everything one epoch older without touching a page.
+ *
+ * An extent of RWP_EXTENT_PAGES pages keeps its stamps in one of three ways:
+ *
+ *   empty    bit in populated[] clear       all pages are absent
+ *   uniform  extent_stamp[] not 0           all pages carry that stamp
+ *   mixed    else                           page_stamp[] has them
+ *
+ * extent_stamp[] is left as it is when an extent becomes empty: someone who
+ * saw it populated just before must not go on to an outdated page_stamp[].
+ *
+ * Huge pages, and long ranges of others, thus cost one byte to record.
+ *
+ * A stamp is used again after RING epochs, so pages that carry an old one
+ * must have been given STAMP_OLD by then.  Each epoch sweeps one of
+ * SWEEP_SLICES parts of the map for pages whose age is at the limit.  Thus no
+ * ring stamp gets older than RWP_AGE_LIMIT + SWEEP_SLICES epochs.
+ */
+
+#include "qemu/osdep.h"
+#include <sys/mman.h>
+#include "qemu/atomic.h"
+#include "qemu/bitmap.h"
+#include "hw/rwp/age-map.h"
+
+#define STAMP_ABSENT 0
+#define STAMP_OLD    255
+#define RING         254
+#define SWEEP_SLICES 32
+
+/* One more: the epoch being recorded ages pages before its own sweep. */
+QEMU_BUILD_BUG_ON(RWP_AGE_LIMIT + SWEEP_SLICES + 1 >= RING);
+
+struct RwpAgeMap {
+    uint64_t npages;
+    uint64_t nextents;
+    uint8_t *page_stamp;        /* by page, valid in mixed extents */
+    uint8_t *extent_stamp;      /* by extent, see above */
+    unsigned long *populated;   /* by extent: not empty */
+    unsigned long *backed;      /* by extent: page_stamp[] was written to */
+    unsigned long *huge;        /* by extent: mapped by a huge page */
+    uint64_t huge_pages;        /* present pages of extents in @huge */
+
+    uint64_t epoch;             /* last one begun */
+    bool open;                  /* @epoch is being recorded */
+    uint8_t current;            /* stamp of @epoch */
+    int64_t start_ns;           /* accesses are seen since then */
+    int64_t end_ns[256];        /* by stamp: when that epoch ended */
+
+    uint64_t count[256];        /* by stamp: pages that carry it */
+    uint8_t age[256];           /* by stamp: age, saturated */
+    uint64_t recorded;          /* pages recorded in @epoch, while open */
+    uint64_t accessed;          /* the same of the last completed epoch */
+    uint64_t promotions[RWP_AGE_LIMIT + 1];
+};
+
+static uint8_t stamp_of(uint64_t epoch)
+{
+    return 1 + epoch % RING;
+}
+
+/* Epochs between the one that @stamp stands for and the last one begun. */
+static unsigned stamp_distance(const RwpAgeMap *map, uint8_t stamp)
+{
+    return (map->current + RING - stamp) % RING;
+}
+
+/* Work out the age that each stamp means from now on. */
+static void update_ages(RwpAgeMap *map)
+{
+    for (unsigned s = 1; s <= RING; s++) {
+        unsigned distance = stamp_distance(map, s);
+        unsigned age = distance ? distance - map->open : 0;
+
+        map->age[s] = MIN(age, RWP_AGE_LIMIT);
+    }
+    map->age[STAMP_OLD] = RWP_AGE_LIMIT;
+}
+
+RwpAgeMap *rwp_age_map_new(uint64_t npages, int64_t now_ns)
+{
+    RwpAgeMap *map = g_new0(RwpAgeMap, 1);
+
+    assert(npages);
+    map->npages = npages;
+    map->nextents = DIV_ROUND_UP(npages, RWP_EXTENT_PAGES);
+    map->page_stamp = mmap(NULL, npages, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map->page_stamp == MAP_FAILED) {
+        g_error("%s: no address space for %" PRIu64 " pages", __func__,
+                npages);
+    }
+    /* Huge pages would back stamps of absent memory. */
+    madvise(map->page_stamp, npages, MADV_NOHUGEPAGE);
+    map->extent_stamp = g_malloc0(map->nextents);
+    map->populated = bitmap_new(map->nextents);
+    map->backed = bitmap_new(map->nextents);
+    map->huge = bitmap_new(map->nextents);
+    map->current = stamp_of(0);
+    map->start_ns = now_ns;
+    map->end_ns[map->current] = now_ns;
+    update_ages(map);
+    return map;
+}
+
+void rwp_age_map_free(RwpAgeMap *map)
+{
+    if (map) {
+        munmap(map->page_stamp, map->npages);
+        g_free(map->extent_stamp);
+        g_free(map->populated);
+        g_free(map->backed);
+        g_free(map->huge);
+        g_free(map);
+    }
+}
+
+void rwp_age_map_reset(RwpAgeMap *map, int64_t now_ns)
+{
+    /* Not munmap: rwp_age_map_next_run() may be running. */
+    bitmap_zero(map->populated, map->nextents);
+    madvise(map->page_stamp, map->npages, MADV_DONTNEED);
+    bitmap_zero(map->backed, map->nextents);
+    bitmap_zero(map->huge, map->nextents);
+    map->huge_pages = 0;
+    map->epoch = 0;
+    map->open = false;
+    map->current = stamp_of(0);
+    map->start_ns = now_ns;
+    map->end_ns[map->current] = now_ns;
+    memset(map->count, 0, sizeof(map->count));
+    memset(map->promotions, 0, sizeof(map->promotions));
+    map->recorded = 0;
+    map->accessed = 0;
+    update_ages(map);
+}
+
+void rwp_age_map_begin(RwpAgeMap *map)
+{
+    if (map->open) {
+        return;
+    }
+    map->epoch++;
+    map->open = true;
+    map->current = stamp_of(map->epoch);
+    map->recorded = 0;
+    assert(!map->count[map->current]);
+    update_ages(map);
+}
+
+/* Pages of one extent. */
+typedef struct ExtentPart {
+    uint64_t extent;
+    uint64_t first;     /* within the map */
+    uint64_t count;
+    bool whole;         /* that is all of the extent */
+} ExtentPart;
+
+/* The part of [@first, @end) that lies in the first extent. */
+static ExtentPart first_part(const RwpAgeMap *map, uint64_t first,
+                             uint64_t end)
+{
+    uint64_t extent = first / RWP_EXTENT_PAGES;
+    uint64_t start = extent * RWP_EXTENT_PAGES;
+    uint64_t limit = MIN(start + RWP_EXTENT_PAGES, map->npages);
+    uint64_t stop = MIN(end, limit);
+
+    return (ExtentPart) {
+        .extent = extent,
+        .first = first,
+        .count = stop - first,
+        .whole = first == start && stop == limit,
+    };
+}
+
+/* Number of pages from @p on that carry the same stamp, at most @n. */
+static uint64_t same_stamp(const uint8_t *p, uint64_t n)
+{
+    uint64_t len = 1;
+
+    /* Most often they all do: let the library compare. */
+    if (n == 1 || !memcmp(p, p + 1, n - 1)) {
+        return n;
+    }
+    while (p[len] == p[0]) {
+        len++;
+    }
+    return len;
+}
+
+/* Make a mixed extent of any. */
+static void spread_stamp(RwpAgeMap *map, uint64_t extent)
+{
+    uint64_t first = extent * RWP_EXTENT_PAGES;
+    uint64_t count = MIN(RWP_EXTENT_PAGES, map->npages - first);
+    bool populated = test_bit(extent, map->populated);
+    uint8_t stamp = map->extent_stamp[extent];
+
+    if (populated && stamp == STAMP_ABSENT) {
+        return;
+    }
+    memset(map->page_stamp + first, populated ? stamp : STAMP_ABSENT, count);
+    set_bit(extent, map->backed);
+    /* rwp_age_map_next_run() must not look at page_stamp[] before. */
+    smp_wmb();
+    qatomic_set(&map->extent_stamp[extent], STAMP_ABSENT);
+    set_bit_atomic(extent, map->populated);
+}
+
+/*
+ * What to do with @n pages of the stamp @old: return the stamp that they
+ * shall carry from now on.
+ */
+typedef uint8_t Restamp(RwpAgeMap *map, uint8_t old, uint64_t n);
+
+static uint8_t restamp(RwpAgeMap *map, Restamp *rule, uint64_t extent,
+                       uint8_t old, uint64_t n)
+{
+    uint8_t new = rule(map, old, n);
+
+    map->count[old] -= n;
+    map->count[new] += n;
+    if (test_bit(extent, map->huge)) {
+        map->huge_pages -= old != STAMP_ABSENT ? n : 0;
+        map->huge_pages += new != STAMP_ABSENT ? n : 0;
+    }
+    return new;
+}
+
+/* Apply @rule to pages that carry their own stamps. */
+static void restamp_pages(RwpAgeMap *map, Restamp *rule, const ExtentPart *part)
+{
+    uint8_t *p = map->page_stamp + part->first;
+    uint64_t left = part->count;
+
+    while (left) {
+        uint64_t n = same_stamp(p, left);
+        uint8_t new = restamp(map, rule, part->extent, *p, n);
+
+        if (new != *p) {
+            memset(p, new, n);
+        }
+        p += n;
+        left -= n;
+    }
+}
+
+/* Apply @rule to the pages of @part. */
+static void restamp_part(RwpAgeMap *map, Restamp *rule, const ExtentPart *part)
+{
+    uint64_t extent = part->extent;
+    bool populated = test_bit(extent, map->populated);
+    uint8_t old = populated ? map->extent_stamp[extent] : STAMP_ABSENT;
+
+    if (part->whole && (!populated || old != STAMP_ABSENT)) {
+        uint8_t new = restamp(map, rule, extent, old, part->count);
+
+        if (new != STAMP_ABSENT) {
+            qatomic_set(&map->extent_stamp[extent], new);
+            set_bit_atomic(extent, map->populated);
+        } else if (populated) {
+            clear_bit_atomic(extent, map->populated);
+        }
+        return;
+    }
+
+    if ((!populated || old != STAMP_ABSENT) && rule(map, old, 0) == old) {
+        return;
+    }
+    spread_stamp(map, extent);
+    restamp_pages(map, rule, part);
+    if (part->whole) {
+        uint8_t *p = map->page_stamp + part->first;
+
+        /* An extent that has become uniform again costs less next time. */
+        if (same_stamp(p, part->count) == part->count) {
+            if (*p == STAMP_ABSENT) {
+                clear_bit_atomic(extent, map->populated);
+            } else {
+                qatomic_set(&map->extent_stamp[extent], *p);
+            }
+        }
+    }
+}
+
+static uint64_t present_in_extent(const RwpAgeMap *map, uint64_t extent)
+{
+    uint64_t first = extent * RWP_EXTENT_PAGES;
+    uint64_t count = MIN(RWP_EXTENT_PAGES, map->npages - first);
+    uint64_t present = 0;
+
+    if (!test_bit(extent, map->populated)) {
+        return 0;
+    }
+    if (map->extent_stamp[extent] != STAMP_ABSENT) {
+        return count;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        present += map->page_stamp[first + i] != STAMP_ABSENT;
+    }
+    return present;
+}
+
+static void set_huge(RwpAgeMap *map, uint64_t extent, bool huge)
+{
+    if (test_bit(extent, map->huge) != huge) {
+        uint64_t present = present_in_extent(map, extent);
+
+        change_bit(extent, map->huge);
+        map->huge_pages += huge ? present : -present;
+    }
+}
+
+static uint8_t stamp_accessed(RwpAgeMap *map, uint8_t old, uint64_t n)
+{
+    if (old != map->current) {
+        if (old != STAMP_ABSENT) {
+            map->promotions[map->age[old]] += n;
+        }
+        map->recorded += n;
+    }
+    return map->current;
+}
+
+void rwp_age_map_record(RwpAgeMap *map, uint64_t first, uint64_t count,
+                        bool huge)
+{
+    uint64_t end = first + count;
+
+    assert(map->open && end <= map->npages && first <= end);
+    while (first < end) {
+        ExtentPart part = first_part(map, first, end);
+
+        restamp_part(map, stamp_accessed, &part);
+        set_huge(map, part.extent, huge);
+        first += part.count;
+    }
+}
+
+static uint8_t stamp_swept(RwpAgeMap *map, uint8_t old, uint64_t n)
+{
+    return old != STAMP_ABSENT && map->age[old] == RWP_AGE_LIMIT ?
+           STAMP_OLD : old;
+}
+
+/*
+ * Retire stamps of this epoch's slice that have reached the limit, before
+ * they come to mean another epoch.
+ */
+static void sweep(RwpAgeMap *map)
+{
+    uint64_t slice = map->epoch % SWEEP_SLICES;
+    uint64_t extent = map->nextents * slice / SWEEP_SLICES;
+    uint64_t last = map->nextents * (slice + 1) / SWEEP_SLICES;
+    uint64_t due = 0;
+
+    for (unsigned s = 1; s <= RING; s++) {
+        due += map->age[s] == RWP_AGE_LIMIT ? map->count[s] : 0;
+    }
+    if (!due) {
+        return;
+    }
+
+    while ((extent = find_next_bit(map->populated, last, extent)) < last) {
+        ExtentPart part = first_part(map, extent * RWP_EXTENT_PAGES,
+                                     map->npages);
+
+        restamp_part(map, stamp_swept, &part);
+        extent++;
+    }
+}
+
+void rwp_age_map_end(RwpAgeMap *map, int64_t now_ns)
+{
+    assert(map->open);
+    map->open = false;
+    map->accessed = map->recorded;
+    map->end_ns[map->current] = now_ns;
+    update_ages(map);
+    sweep(map);
+}
+
+static uint8_t stamp_discarded(RwpAgeMap *map, uint8_t old, uint64_t n)
+{
+    return STAMP_ABSENT;
+}
+
+void rwp_age_map_discard(RwpAgeMap *map, uint64_t first, uint64_t count)
+{
+    uint64_t end = first + count;
+
+    assert(end <= map->npages && first <= end);
+    while (first < end) {
+        ExtentPart part = first_part(map, first, end);
+
+        if (test_bit(part.extent, map->populated)) {
+            restamp_part(map, stamp_discarded, &part);
+            /* Discarding a part splits a huge page. */
+            set_huge(map, part.extent, false);
+            first += part.count;
+        } else {
+            first = RWP_EXTENT_PAGES *
+                    find_next_bit(map->populated, map->nextents, part.extent);
+        }
+    }
+}
+
+static uint8_t stamp_populated(RwpAgeMap *map, uint8_t old, uint64_t n)
+{
+    return old == STAMP_ABSENT ? map->current : old;
+}
+
+void rwp_age_map_populate(RwpAgeMap *map, uint64_t first, uint64_t count)
+{
+    uint64_t end = first + count;
+
+    assert(end <= map->npages && first <= end);
+    while (first < end) {
+        ExtentPart part = first_part(map, first, end);
+
+        restamp_part(map, stamp_populated, &part);
+        first += part.count;
+    }
+}
+
+void rwp_age_map_set_huge(RwpAgeMap *map, uint64_t first, uint64_t count,
+                          bool huge)
+{
+    uint64_t end = first + count;
+
+    assert(end <= map->npages && first <= end);
+    for (; first < end; first = ROUND_UP(first + 1, RWP_EXTENT_PAGES)) {
+        set_huge(map, first / RWP_EXTENT_PAGES, huge);
+    }
+}
+
+/* Stamp of a page whose extent is not empty. */
+static uint8_t stamp_at(const RwpAgeMap *map, uint64_t page)
+{
+    uint8_t stamp = qatomic_read(&map->extent_stamp[page / RWP_EXTENT_PAGES]);
+
+    if (stamp == STAMP_ABSENT) {
+        /* Pairs with spread_stamp() */
+        smp_rmb();
+        stamp = qatomic_read(&map->page_stamp[page]);
+    }
+    return stamp;
+}
+
+int rwp_age_map_get(const RwpAgeMap *map, uint64_t page)
+{
+    uint8_t stamp = STAMP_ABSENT;
+
+    assert(page < map->npages);
+    if (test_bit(page / RWP_EXTENT_PAGES, map->populated)) {
+        stamp = stamp_at(map, page);
+    }
+    return stamp == STAMP_ABSENT ? RWP_AGE_ABSENT : map->age[stamp];
+}
+
+bool rwp_age_map_next_run(const RwpAgeMap *map, uint64_t from, uint64_t end,
+                          RwpAgeRun *run)
+{
+    assert(end <= map->npages);
+    run->count = 0;
+    while (from < end) {
+        ExtentPart part = first_part(map, from, end);
+        bool huge = test_bit(part.extent, map->huge);
+
+        if (!test_bit(part.extent, map->populated)) {
+            if (run->count) {
+                return true;
+            }
+            from = RWP_EXTENT_PAGES *
+                   find_next_bit(map->populated, map->nextents, part.extent);
+            continue;
+        }
+        for (uint64_t i = 0; i < part.count; i++, from++) {
+            uint8_t stamp = stamp_at(map, from);
+
+            if (run->count &&
+                (stamp == STAMP_ABSENT || map->age[stamp] != run->age ||
+                 huge != run->huge)) {
+                return true;
+            }
+            if (stamp == STAMP_ABSENT) {
+                continue;
+            }
+            if (!run->count) {
+                run->first = from;
+                run->age = map->age[stamp];
+                run->huge = huge;
+            }
+            run->count++;
+        }
+    }
+    return run->count;
+}
+
+uint64_t rwp_age_map_epochs(const RwpAgeMap *map)
+{
+    return map->epoch - map->open;
+}
+
+int64_t rwp_age_map_last_end(const RwpAgeMap *map)
+{
+    return map->end_ns[stamp_of(rwp_age_map_epochs(map))];
+}
+
+uint64_t rwp_age_map_accessed(const RwpAgeMap *map)
+{
+    return map->accessed;
+}
+
+uint64_t rwp_age_map_present(const RwpAgeMap *map)
+{
+    uint64_t present = 0;
+
+    for (unsigned s = 1; s <= STAMP_OLD; s++) {
+        present += map->count[s];
+    }
+    return present;
+}
+
+uint64_t rwp_age_map_huge(const RwpAgeMap *map)
+{
+    return map->huge_pages;
+}
+
+void rwp_age_map_idle(const RwpAgeMap *map, uint64_t *pages)
+{
+    memset(pages, 0, (RWP_AGE_LIMIT + 1) * sizeof(*pages));
+    for (unsigned s = 1; s <= STAMP_OLD; s++) {
+        pages[map->age[s]] += map->count[s];
+    }
+}
+
+void rwp_age_map_promotions(const RwpAgeMap *map, uint64_t *pages)
+{
+    memcpy(pages, map->promotions, sizeof(map->promotions));
+}
+
+uint64_t rwp_age_map_working_set(const RwpAgeMap *map, int64_t window_ns,
+                                 bool *complete)
+{
+    uint64_t last = rwp_age_map_epochs(map);
+    int64_t since = rwp_age_map_last_end(map) - window_ns;
+    uint64_t pages = map->open ? map->count[map->current] : 0;
+
+    *complete = map->start_ns <= since;
+    for (uint64_t age = 0; age < last; age++) {
+        uint8_t stamp = stamp_of(last - age);
+
+        if (age && map->end_ns[stamp] <= since) {
+            break;
+        }
+        if (age == RWP_AGE_LIMIT) {
+            /* Within the window still, but not told from older ones. */
+            *complete = false;
+            break;
+        }
+        pages += map->count[stamp];
+    }
+    return pages;
+}
+
+uint64_t rwp_age_map_metadata(const RwpAgeMap *map)
+{
+    uint64_t host_page = qemu_real_host_page_size();
+    uint64_t bytes = 0;
+    uint64_t extent = 0;
+
+    /* A host page of stamps is backed once one of its extents was written. */
+    while ((extent = find_next_bit(map->backed, map->nextents, extent)) <
+           map->nextents) {
+        uint64_t at = QEMU_ALIGN_DOWN(extent * RWP_EXTENT_PAGES, host_page);
+
+        bytes += host_page;
+        extent = DIV_ROUND_UP(at + host_page, RWP_EXTENT_PAGES);
+    }
+    return bytes + sizeof(*map) + map->nextents +
+           3 * BITS_TO_LONGS(map->nextents) * sizeof(unsigned long);
+}

@@ -1,0 +1,558 @@
+/*
+ * memory-backend-rwp: guest memory whose working set is known
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Theory of operation
+ *
+ * The object is a memory backend like others: private anonymous memory, or
+ * with share=on or hugetlb=on what memory-backend-memfd makes.  When it is
+ * complete, the host's ability to track this memory is tried out, so that
+ * tracking=on fails then and not later.  Tracking begins when the machine is
+ * ready: preallocation, firmware and reset have touched the memory by then.
+ *
+ * The properties die, and with them the memory, before instance_finalize; so
+ * everything that uses the memory ends in unparent.
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qapi/qapi-events-working-set.h"
+#include "qapi/visitor.h"
+#include "qemu/error-report.h"
+#include "qemu/madvise.h"
+#include "qemu/main-loop.h"
+#include "qemu/memfd.h"
+#include "qemu/module.h"
+#include "qemu/queue.h"
+#include "qemu/userfaultfd.h"
+#include "qemu/userfaultfd-rwp.h"
+#include "qom/object_interfaces.h"
+#include "exec/memory.h"
+#include "exec/ramblock-observer.h"
+#include "system/runstate.h"
+#include "system/system.h"
+#include "hw/rwp/backend.h"
+#include "hw/rwp/stats.h"
+#include "hw/rwp/step-aside.h"
+#include "trace.h"
+
+struct RwpBackend {
+    HostMemoryBackendMemfd parent_obj;
+
+    /* Properties */
+    OnOffAuto tracking;
+    uint32_t interval_ms;
+    bool thp;
+
+    bool complete;
+    int pagemap_fd;
+    RwpTracker *tracker;
+    RAMBlockObserver observer;
+    VMChangeStateEntry *vm_change_state;
+    Notifier machine_ready;
+    bool is_ready;              /* the machine was ready once */
+
+    WorkingSetState state;
+    char *reason;
+
+    /* What the tracker's thread reported, for the main loop. */
+    QEMUBH *failed_bh;
+    char *failed_reason;
+
+    QTAILQ_ENTRY(RwpBackend) next;
+};
+
+static bool (*parent_alloc)(HostMemoryBackend *backend, Error **errp);
+static void (*parent_complete)(UserCreatable *uc, Error **errp);
+
+/* All complete backends, oldest first.  Protected by the BQL. */
+static QTAILQ_HEAD(, RwpBackend) backends = QTAILQ_HEAD_INITIALIZER(backends);
+
+/* tracking=on was asked for, and @err is why that cannot be: takes @err. */
+static void refuse_tracking(RwpBackend *rwp, Error **errp, Error *err)
+{
+    error_setg(errp, "property 'tracking' of " TYPE_MEMORY_BACKEND_RWP
+               " '%s' cannot be 'on': %s; with 'auto' the guest runs"
+               " untracked", rwp_backend_id(rwp), error_get_pretty(err));
+    error_free(err);
+}
+
+static void set_state(RwpBackend *rwp, WorkingSetState state,
+                      const char *reason)
+{
+    g_autofree char *path = NULL;
+
+    if (rwp->state == state && !g_strcmp0(rwp->reason, reason)) {
+        return;
+    }
+    rwp->state = state;
+    g_free(rwp->reason);
+    rwp->reason = g_strdup(reason);
+    trace_rwp_state(rwp_backend_id(rwp), WorkingSetState_str(state),
+                    reason ?: "");
+    path = object_get_canonical_path(OBJECT(rwp));
+    qapi_event_send_working_set_state_change(rwp_backend_id(rwp), path, state,
+                                             reason);
+}
+
+/* Can this host track this memory? */
+static bool check_tracking(RwpBackend *rwp, Error **errp)
+{
+    RAMBlock *block = MEMORY_BACKEND(rwp)->mr.ram_block;
+    bool ok;
+    int fd;
+
+    if (MEMORY_BACKEND(rwp)->guest_memfd) {
+        error_setg(errp, "the memory of a confidential guest (guest_memfd)"
+                   " cannot be tracked");
+        return false;
+    }
+    if (rwp->pagemap_fd < 0) {
+        error_setg(errp, "cannot read /proc/self/pagemap, is /proc mounted?");
+        return false;
+    }
+    if (!uffd_rwp_probe(rwp->pagemap_fd, errp)) {
+        return false;
+    }
+    fd = uffd_rwp_create(errp);
+    if (fd < 0) {
+        return false;
+    }
+    ok = uffd_rwp_register(fd, qemu_ram_get_host_addr(block),
+                           qemu_ram_get_max_length(block), errp);
+    uffd_close_fd(fd);
+    return ok;
+}
+
+/*
+ * Start to track as the property says, once the machine is ready.  Returns
+ * false with an error if that fails; the state is unchanged then.
+ */
+static bool start_tracking(RwpBackend *rwp, Error **errp)
+{
+    const char *aside;
+    bool detach;
+
+    assert(!rwp_tracker_started(rwp->tracker));
+    if (!rwp->is_ready) {
+        return true;
+    }
+    if (!rwp_tracker_start(rwp->tracker, errp)) {
+        return false;
+    }
+    set_state(rwp, WORKING_SET_STATE_ACTIVE, NULL);
+    aside = rwp_step_aside_reason(&detach);
+    if (aside) {
+        rwp_backend_suspend(rwp, aside, detach);
+    }
+    return true;
+}
+
+/* With tracking=auto, failure to track is only told. */
+static void run_untracked(RwpBackend *rwp, Error *err)
+{
+    warn_report("memory-backend-rwp '%s': accesses are not tracked: %s",
+                rwp_backend_id(rwp), error_get_pretty(err));
+    set_state(rwp, WORKING_SET_STATE_UNAVAILABLE, error_get_pretty(err));
+    error_free(err);
+}
+
+static void machine_ready(Notifier *notifier, void *data)
+{
+    RwpBackend *rwp = container_of(notifier, RwpBackend, machine_ready);
+    Error *err = NULL;
+
+    rwp->is_ready = true;
+    if (rwp->tracking == ON_OFF_AUTO_OFF ||
+        rwp->state == WORKING_SET_STATE_UNAVAILABLE) {
+        return;
+    }
+    if (!start_tracking(rwp, &err)) {
+        /* It worked when it was checked: nothing the user could have known. */
+        run_untracked(rwp, err);
+    }
+}
+
+static void report_failure(void *opaque)
+{
+    RwpBackend *rwp = opaque;
+    g_autofree char *reason = qatomic_xchg(&rwp->failed_reason, NULL);
+
+    if (reason && rwp_tracker_started(rwp->tracker)) {
+        rwp_tracker_stop(rwp->tracker);
+        warn_report("memory-backend-rwp '%s': accesses are no longer tracked:"
+                    " %s", rwp_backend_id(rwp), reason);
+        set_state(rwp, WORKING_SET_STATE_UNAVAILABLE, reason);
+    }
+}
+
+static void tracker_failed(void *opaque, const char *reason)
+{
+    RwpBackend *rwp = opaque;
+
+    g_free(qatomic_xchg(&rwp->failed_reason, g_strdup(reason)));
+    qemu_bh_schedule(rwp->failed_bh);
+}
+
+static void vm_change_state(void *opaque, bool running, RunState state)
+{
+    RwpBackend *rwp = opaque;
+
+    rwp_tracker_set_running(rwp->tracker, running);
+}
+
+static void discard_begin(RAMBlockObserver *observer)
+{
+    RwpBackend *rwp = container_of(observer, RwpBackend, observer);
+
+    rwp_tracker_discard_begin(rwp->tracker);
+}
+
+static void discard_end(RAMBlockObserver *observer, uint64_t start,
+                        uint64_t length, int ret)
+{
+    RwpBackend *rwp = container_of(observer, RwpBackend, observer);
+    bool private_file = MEMORY_BACKEND_MEMFD(rwp)->hugetlb &&
+                        !MEMORY_BACKEND(rwp)->share;
+
+    /* A hole in the file leaves private copies of its pages in place. */
+    rwp_tracker_discard_end(rwp->tracker, start,
+                            ret || private_file ? 0 : length);
+}
+
+static bool rwp_backend_alloc(HostMemoryBackend *backend, Error **errp)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(backend);
+    bool hugetlb = MEMORY_BACKEND_MEMFD(backend)->hugetlb;
+    void *host;
+
+    if (backend->share || hugetlb) {
+        if (!parent_alloc(backend, errp)) {
+            return false;
+        }
+    } else {
+        g_autofree char *name = host_memory_backend_get_name(backend);
+        uint32_t flags = RAM_PRIVATE;
+
+        if (!backend->size) {
+            error_setg(errp, "can't create backend with size 0");
+            return false;
+        }
+        flags |= backend->reserve ? 0 : RAM_NORESERVE;
+        flags |= backend->guest_memfd ? RAM_GUEST_MEMFD : 0;
+        if (!memory_region_init_ram_flags_nomigrate(&backend->mr,
+                                                    OBJECT(backend), name,
+                                                    backend->size, flags,
+                                                    errp)) {
+            return false;
+        }
+    }
+
+    /* Both before preallocation, which would make huge or merged pages. */
+    host = memory_region_get_ram_ptr(&backend->mr);
+    qemu_madvise(host, memory_region_size(&backend->mr),
+                 QEMU_MADV_UNMERGEABLE);
+    if (!hugetlb && !rwp_backend_thp(rwp)) {
+        qemu_madvise(host, memory_region_size(&backend->mr),
+                     QEMU_MADV_NOHUGEPAGE);
+    }
+    return true;
+}
+
+static void rwp_backend_complete(UserCreatable *uc, Error **errp)
+{
+    ERRP_GUARD();
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(uc);
+    HostMemoryBackend *backend = MEMORY_BACKEND(uc);
+    RwpTrackedMemory memory;
+    RAMBlock *block;
+    Error *err = NULL;
+
+    parent_complete(uc, errp);
+    if (*errp) {
+        return;
+    }
+
+    block = backend->mr.ram_block;
+    rwp->pagemap_fd = qemu_open_old("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (rwp->tracking != ON_OFF_AUTO_OFF && !check_tracking(rwp, &err)) {
+        if (rwp->tracking == ON_OFF_AUTO_ON) {
+            refuse_tracking(rwp, errp, err);
+            return;
+        }
+    }
+
+    memory = (RwpTrackedMemory) {
+        .host = qemu_ram_get_host_addr(block),
+        .size = qemu_ram_get_max_length(block),
+        .page_size = qemu_ram_pagesize(block),
+        .shared = backend->share,
+        .pagemap_fd = rwp->pagemap_fd,
+    };
+    rwp->tracker = rwp_tracker_new(rwp_backend_id(rwp), &memory,
+                                   tracker_failed, rwp);
+    rwp_tracker_set_interval(rwp->tracker, rwp->interval_ms);
+    rwp_tracker_set_running(rwp->tracker, runstate_is_running());
+    rwp->failed_bh = qemu_bh_new(report_failure, rwp);
+    rwp->vm_change_state = qemu_add_vm_change_state_handler(vm_change_state,
+                                                            rwp);
+    rwp->observer.discard_begin = discard_begin;
+    rwp->observer.discard_end = discard_end;
+    qemu_ram_set_observer(block, &rwp->observer);
+    qemu_ram_set_uf_rwp(block);
+    QTAILQ_INSERT_TAIL(&backends, rwp, next);
+    rwp->complete = true;
+    rwp_step_aside_init();
+
+    if (err) {
+        run_untracked(rwp, err);
+    }
+    rwp->machine_ready.notify = machine_ready;
+    qemu_add_machine_init_done_notifier(&rwp->machine_ready);
+}
+
+static void rwp_backend_unparent(Object *obj)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
+
+    if (!rwp->complete) {
+        return;
+    }
+    rwp->complete = false;
+    QTAILQ_REMOVE(&backends, rwp, next);
+    qemu_remove_machine_init_done_notifier(&rwp->machine_ready);
+    qemu_del_vm_change_state_handler(rwp->vm_change_state);
+    qemu_ram_set_observer(MEMORY_BACKEND(rwp)->mr.ram_block, NULL);
+    rwp_tracker_stop(rwp->tracker);
+    qemu_bh_delete(rwp->failed_bh);
+}
+
+static void rwp_backend_finalize(Object *obj)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
+
+    rwp_tracker_free(rwp->tracker);
+    if (rwp->pagemap_fd >= 0) {
+        close(rwp->pagemap_fd);
+    }
+    g_free(rwp->failed_reason);
+    g_free(rwp->reason);
+}
+
+void rwp_backend_foreach(RwpBackendVisit *visit, void *opaque)
+{
+    RwpBackend *rwp;
+
+    QTAILQ_FOREACH(rwp, &backends, next) {
+        visit(rwp, opaque);
+    }
+}
+
+RwpBackend *rwp_backend_find(const char *id, Error **errp)
+{
+    RwpBackend *rwp;
+
+    QTAILQ_FOREACH(rwp, &backends, next) {
+        if (!strcmp(rwp_backend_id(rwp), id)) {
+            return rwp;
+        }
+    }
+    error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND,
+              "there is no memory-backend-rwp object with the id '%s'", id);
+    return NULL;
+}
+
+const char *rwp_backend_id(RwpBackend *rwp)
+{
+    return object_get_canonical_path_component(OBJECT(rwp));
+}
+
+RwpTracker *rwp_backend_tracker(RwpBackend *rwp)
+{
+    return rwp->tracker;
+}
+
+WorkingSetState rwp_backend_state(RwpBackend *rwp)
+{
+    return rwp->state;
+}
+
+const char *rwp_backend_reason(RwpBackend *rwp)
+{
+    return rwp->reason;
+}
+
+uint32_t rwp_backend_interval(RwpBackend *rwp)
+{
+    return rwp->interval_ms;
+}
+
+bool rwp_backend_thp(RwpBackend *rwp)
+{
+    /* Arming unmaps the huge pages of a shared file, unlike private ones. */
+    return rwp->thp && !MEMORY_BACKEND(rwp)->share &&
+           !MEMORY_BACKEND_MEMFD(rwp)->hugetlb;
+}
+
+void rwp_backend_suspend(RwpBackend *rwp, const char *reason, bool detach)
+{
+    if (!rwp_tracker_started(rwp->tracker)) {
+        return;
+    }
+    rwp_tracker_hold(rwp->tracker, detach);
+    set_state(rwp, WORKING_SET_STATE_SUSPENDED, reason);
+}
+
+bool rwp_backend_return(RwpBackend *rwp, bool forget)
+{
+    if (rwp->state != WORKING_SET_STATE_SUSPENDED) {
+        return true;
+    }
+    if (!rwp_tracker_release(rwp->tracker, forget, NULL)) {
+        return false;
+    }
+    if (!rwp_backend_thp(rwp) && !MEMORY_BACKEND_MEMFD(rwp)->hugetlb) {
+        HostMemoryBackend *backend = MEMORY_BACKEND(rwp);
+
+        /* Incoming postcopy leaves its own advice behind. */
+        qemu_madvise(memory_region_get_ram_ptr(&backend->mr),
+                     memory_region_size(&backend->mr), QEMU_MADV_NOHUGEPAGE);
+    }
+    set_state(rwp, WORKING_SET_STATE_ACTIVE, NULL);
+    return true;
+}
+
+static int rwp_backend_get_tracking(Object *obj, Error **errp)
+{
+    return MEMORY_BACKEND_RWP(obj)->tracking;
+}
+
+static void rwp_backend_set_tracking(Object *obj, int value, Error **errp)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
+    Error *err = NULL;
+
+    if (rwp->complete && value == ON_OFF_AUTO_OFF) {
+        rwp_tracker_stop(rwp->tracker);
+        set_state(rwp, WORKING_SET_STATE_OFF, NULL);
+    } else if (rwp->complete && !rwp_tracker_started(rwp->tracker)) {
+        if (!check_tracking(rwp, &err) || !start_tracking(rwp, &err)) {
+            if (value == ON_OFF_AUTO_ON) {
+                refuse_tracking(rwp, errp, err);
+                return;
+            }
+            run_untracked(rwp, err);
+        }
+    }
+    rwp->tracking = value;
+}
+
+static void rwp_backend_get_interval(Object *obj, Visitor *v, const char *name,
+                                     void *opaque, Error **errp)
+{
+    visit_type_uint32(v, name, &MEMORY_BACKEND_RWP(obj)->interval_ms, errp);
+}
+
+static void rwp_backend_set_interval(Object *obj, Visitor *v, const char *name,
+                                     void *opaque, Error **errp)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
+    uint32_t value;
+
+    if (!visit_type_uint32(v, name, &value, errp)) {
+        return;
+    }
+    if (value < RWP_INTERVAL_MIN_MS || value > RWP_INTERVAL_MAX_MS) {
+        error_setg(errp, "property 'interval' of " TYPE_MEMORY_BACKEND_RWP
+                   " doesn't take value '%" PRIu32 "', it must be between %d"
+                   " and %d milliseconds", value, RWP_INTERVAL_MIN_MS,
+                   RWP_INTERVAL_MAX_MS);
+        return;
+    }
+    rwp->interval_ms = value;
+    if (rwp->tracker) {
+        rwp_tracker_set_interval(rwp->tracker, value);
+    }
+}
+
+static bool rwp_backend_get_thp(Object *obj, Error **errp)
+{
+    return MEMORY_BACKEND_RWP(obj)->thp;
+}
+
+static void rwp_backend_set_thp(Object *obj, bool value, Error **errp)
+{
+    if (host_memory_backend_mr_inited(MEMORY_BACKEND(obj))) {
+        error_setg(errp, "property 'thp' of " TYPE_MEMORY_BACKEND_RWP
+                   " cannot be changed, the memory is allocated: set it when"
+                   " the object is created");
+        return;
+    }
+    MEMORY_BACKEND_RWP(obj)->thp = value;
+}
+
+static void rwp_backend_instance_init(Object *obj)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
+    HostMemoryBackend *backend = MEMORY_BACKEND(obj);
+
+    backend->share = false;
+    backend->merge = false;
+    rwp->tracking = ON_OFF_AUTO_AUTO;
+    rwp->interval_ms = RWP_INTERVAL_DEFAULT_MS;
+    rwp->thp = true;
+    rwp->pagemap_fd = -1;
+    rwp->state = WORKING_SET_STATE_OFF;
+}
+
+static void rwp_backend_class_init(ObjectClass *oc, void *data)
+{
+    HostMemoryBackendClass *bc = MEMORY_BACKEND_CLASS(oc);
+    UserCreatableClass *ucc = USER_CREATABLE_CLASS(oc);
+
+    parent_alloc = bc->alloc;
+    bc->alloc = rwp_backend_alloc;
+    bc->no_merge_reason = "merged pages lose their access marks";
+    parent_complete = ucc->complete;
+    ucc->complete = rwp_backend_complete;
+    oc->unparent = rwp_backend_unparent;
+    rwp_stats_init();
+
+    object_class_property_add_enum(oc, "tracking", "OnOffAuto",
+                                   &OnOffAuto_lookup,
+                                   rwp_backend_get_tracking,
+                                   rwp_backend_set_tracking);
+    object_class_property_set_description(oc, "tracking",
+        "Track accesses to the memory (auto: if the host can; can be changed"
+        " at any time)");
+    object_class_property_add(oc, "interval", "uint32",
+                              rwp_backend_get_interval,
+                              rwp_backend_set_interval, NULL, NULL);
+    object_class_property_set_description(oc, "interval",
+        "Time between two scans in milliseconds (can be changed at any time)");
+    object_class_property_add_bool(oc, "thp", rwp_backend_get_thp,
+                                   rwp_backend_set_thp);
+    object_class_property_set_description(oc, "thp",
+        "Let transparent huge pages back private memory (off: see every page"
+        " by itself)");
+}
+
+static const TypeInfo rwp_backend_info = {
+    .name = TYPE_MEMORY_BACKEND_RWP,
+    .parent = TYPE_MEMORY_BACKEND_MEMFD,
+    .instance_size = sizeof(RwpBackend),
+    .instance_init = rwp_backend_instance_init,
+    .instance_finalize = rwp_backend_finalize,
+    .class_init = rwp_backend_class_init,
+};
+
+static void register_types(void)
+{
+    /* As the parent type does. */
+    if (qemu_memfd_check(MFD_ALLOW_SEALING)) {
+        type_register_static(&rwp_backend_info);
+    }
+}
+
+type_init(register_types);

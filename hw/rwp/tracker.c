@@ -1,0 +1,657 @@
+/*
+ * Tracking the accesses to one block of memory
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Theory of operation
+ *
+ * All pages of the memory are armed, except those that were accessed or
+ * populated since they last were.  A pass over the memory goes in steps: ask
+ * the kernel for the pages that are not armed, record them, arm them.  The
+ * lock is held for one step, so that a discard is never between the kernel's
+ * answer and the age map.
+ *
+ * A page that is accessed between being reported and being armed loses that
+ * second access, which changes nothing.  A page that lies in a bridged gap
+ * and is accessed just then loses its only one; it is seen again at its next
+ * access.  (include/hw/rwp/page-range.h says why gaps are bridged.)
+ *
+ * There are two kinds of pass.  An ordinary one completes an epoch.  A blind
+ * one comes first, and after the tracker was held: what is not armed then was
+ * loaded, or read by whoever it was held for, so it is only learned which
+ * pages are populated, and everything is armed.
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/lockable.h"
+#include "qemu/pagemap-scan.h"
+#include "qemu/thread.h"
+#include "qemu/timer.h"
+#include "qemu/units.h"
+#include "qemu/userfaultfd.h"
+#include "qemu/userfaultfd-rwp.h"
+#include "hw/rwp/chunk-pace.h"
+#include "hw/rwp/page-range.h"
+#include "hw/rwp/tracker.h"
+#include "trace.h"
+
+/*
+ * Gap that is armed along with its neighbours, in bytes: a system call costs
+ * as much as arming some hundred armed pages again, small or huge.
+ */
+#define BRIDGED_BASE    (2 * MiB)
+#define BRIDGED_HUGE    (64 * MiB)
+
+/*
+ * Where chunk lengths start and end, in bytes (at least one page).  With the
+ * shortest one a call on memory in 4 KiB pages takes half a millisecond, and
+ * what each call costs of itself does not count yet.
+ */
+#define CHUNK_START (256 * MiB)
+#define CHUNK_MIN   (64 * MiB)
+#define CHUNK_MAX   (8 * GiB)
+
+typedef struct ScanRequest {
+    RwpScanDone *done;
+    void *opaque;
+    QSIMPLEQ_ENTRY(ScanRequest) next;
+} ScanRequest;
+
+typedef QSIMPLEQ_HEAD(, ScanRequest) ScanRequests;
+
+struct RwpTracker {
+    char *name;
+    RwpTrackedMemory memory;
+    uint64_t npages;
+    RwpTrackerFailed *failed;
+    void *opaque;
+
+    QemuThread thread;
+    bool started;
+    int uffd;                   /* -1 unless the memory is registered */
+
+    /* Callers that want @lock; the thread lets them go first. */
+    int waiting;
+    QemuMutex lock;             /* for all below, held during a step */
+    QemuCond wake;              /* the thread has something to do */
+    RwpAgeMap *map;
+    bool stop;
+    bool held;
+    bool running;
+    bool blind;                 /* the next pass must be a blind one */
+    uint32_t interval_ms;
+    int64_t last_pass_ns;       /* host clock: when the last pass ended */
+    ScanRequests requests;
+    RwpScanCost cost;           /* of the newest complete epoch */
+    RwpChunkPace scan_pace;     /* memory looked at by one call */
+    RwpChunkPace arm_pace;      /* accessed pages armed by one call */
+
+    /* Only used by the thread, here so as not to burden its stack. */
+    struct page_region regions[PAGEMAP_SCAN_BATCH];
+    RwpPageRange ranges[PAGEMAP_SCAN_BATCH];
+};
+
+static void tracker_lock(RwpTracker *t)
+{
+    qatomic_inc(&t->waiting);
+    qemu_mutex_lock(&t->lock);
+    qatomic_dec(&t->waiting);
+}
+
+static void tracker_unlock(RwpTracker *t)
+{
+    qemu_mutex_unlock(&t->lock);
+}
+
+/* A mutex is not fair: between two steps, wait for those who wait for us. */
+static void let_others_lock(RwpTracker *t)
+{
+    qemu_mutex_unlock(&t->lock);
+    while (qatomic_read(&t->waiting)) {
+        g_thread_yield();
+    }
+    qemu_mutex_lock(&t->lock);
+}
+
+static void finish_requests(ScanRequests *requests, bool done)
+{
+    ScanRequest *request, *tmp;
+
+    QSIMPLEQ_FOREACH_SAFE(request, requests, next, tmp) {
+        request->done(request->opaque, done);
+        g_free(request);
+    }
+    QSIMPLEQ_INIT(requests);
+}
+
+static void *page_address(const RwpTracker *t, uint64_t page)
+{
+    return t->memory.host + page * t->memory.page_size;
+}
+
+/* The page that @address lies in, or, on a border, the one that begins. */
+static uint64_t address_page(const RwpTracker *t, uint64_t address)
+{
+    return (address - (uintptr_t)t->memory.host) / t->memory.page_size;
+}
+
+/*
+ * The pages of a region.  Regions may end within a huge page, by whose size
+ * everything goes: a part of it, if armed alone, would split it.
+ */
+static RwpPageRange region_pages(const RwpTracker *t,
+                                 const struct page_region *region, bool *huge)
+{
+    uint64_t first = address_page(t, region->start);
+    uint64_t end;
+
+    *huge = (region->categories & PAGE_IS_HUGE) &&
+            t->memory.page_size == qemu_real_host_page_size();
+    end = address_page(t, region->end + t->memory.page_size - 1);
+    if (*huge) {
+        end = ROUND_UP(end, RWP_EXTENT_PAGES);
+    }
+    return (RwpPageRange) {
+        .first = first, .count = MIN(end, t->npages) - first
+    };
+}
+
+static int scan_chunk(RwpTracker *t, PagemapScan *scan, uint64_t from,
+                      RwpScanCost *cost, uint64_t *reached)
+{
+    uint64_t end = MIN(from + t->scan_pace.pages, t->npages);
+    int64_t start_ns = get_clock();
+    int nr = pagemap_scan(t->memory.pagemap_fd, scan, page_address(t, from),
+                          page_address(t, end), t->regions,
+                          PAGEMAP_SCAN_BATCH);
+
+    cost->scan_calls++;
+    if (nr >= 0) {
+        *reached = address_page(t, (uintptr_t)scan->walk_end);
+        rwp_chunk_pace_update(&t->scan_pace, *reached - from,
+                              get_clock() - start_ns);
+    }
+    return nr;
+}
+
+static uint64_t bridged_pages(const RwpTracker *t, bool huge)
+{
+    uint64_t page = t->memory.page_size;
+
+    return (huge || page != qemu_real_host_page_size() ? BRIDGED_HUGE
+                                                        : BRIDGED_BASE) / page;
+}
+
+static int arm_range(RwpTracker *t, const RwpPageRange *range,
+                     RwpScanCost *cost)
+{
+    cost->arm_calls++;
+    return uffd_rwp_arm(t->uffd, page_address(t, range->first),
+                        range->count * t->memory.page_size);
+}
+
+/*
+ * One step of an ordinary pass, from page @from on.  Sets @next to the page
+ * that the next step begins with.  Returns 0 or -errno.
+ */
+static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
+                       uint64_t *next)
+{
+    PagemapScan scan = {
+        .category_mask = PAGE_IS_ACCESSED,
+        .return_mask = PAGE_IS_ACCESSED | PAGE_IS_HUGE,
+        .max_pages = t->arm_pace.pages *
+                     (t->memory.page_size / qemu_real_host_page_size()),
+    };
+    int64_t start_ns = get_clock(), scanned_ns, armed_ns;
+    uint64_t accessed = 0;
+    size_t nr_ranges = 0;
+    int nr = scan_chunk(t, &scan, from, cost, next);
+
+    if (nr < 0) {
+        return nr;
+    }
+    for (int i = 0; i < nr; i++) {
+        bool huge;
+        RwpPageRange r = region_pages(t, &t->regions[i], &huge);
+
+        rwp_age_map_record(t->map, r.first, r.count, huge);
+        accessed += r.count;
+        nr_ranges = rwp_page_range_append(t->ranges, nr_ranges, r.first,
+                                          r.count, bridged_pages(t, huge));
+        *next = MAX(*next, r.first + r.count);
+    }
+    scanned_ns = get_clock();
+    cost->scan_us += scanned_ns - start_ns;
+
+    for (size_t i = 0; i < nr_ranges; i++) {
+        int ret = arm_range(t, &t->ranges[i], cost);
+
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    armed_ns = get_clock();
+    cost->arm_us += armed_ns - scanned_ns;
+    if (accessed) {
+        rwp_chunk_pace_update(&t->arm_pace, accessed, armed_ns - scanned_ns);
+    }
+    return 0;
+}
+
+/* Take over what is populated in one region of a blind pass. */
+static void populate_region(RwpTracker *t, const struct page_region *region,
+                            uint64_t *known)
+{
+    bool huge;
+    RwpPageRange r = region_pages(t, region, &huge);
+
+    /*
+     * Nothing is mapped up to here.  Shared pages may be in the file all the
+     * same, so only for private memory is that an answer.
+     */
+    if (!t->memory.shared && r.first > *known) {
+        rwp_age_map_discard(t->map, *known, r.first - *known);
+    }
+    /* A read of unpopulated memory maps the zero page: not a page of its. */
+    if (!(region->categories & PAGE_IS_PFNZERO)) {
+        rwp_age_map_populate(t->map, r.first, r.count);
+        rwp_age_map_set_huge(t->map, r.first, r.count, huge);
+    }
+    *known = r.first + r.count;
+}
+
+/* One step of a blind pass, see record_step(). */
+static int blind_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
+                      uint64_t *next)
+{
+    PagemapScan scan = {
+        .category_anyof = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+        .return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_PFNZERO |
+                       PAGE_IS_HUGE,
+        .max_pages = t->arm_pace.pages *
+                     (t->memory.page_size / qemu_real_host_page_size()),
+    };
+    int64_t start_ns = get_clock(), scanned_ns, armed_ns;
+    uint64_t known = from;
+    int nr = scan_chunk(t, &scan, from, cost, next);
+    int ret;
+
+    if (nr < 0) {
+        return nr;
+    }
+    for (int i = 0; i < nr; i++) {
+        populate_region(t, &t->regions[i], &known);
+    }
+    *next = MAX(*next, known);
+    if (!t->memory.shared && *next > known) {
+        rwp_age_map_discard(t->map, known, *next - known);
+    }
+    scanned_ns = get_clock();
+    cost->scan_us += scanned_ns - start_ns;
+
+    ret = arm_range(t, &(RwpPageRange) { from, *next - from }, cost);
+    armed_ns = get_clock();
+    cost->arm_us += armed_ns - scanned_ns;
+    rwp_chunk_pace_update(&t->arm_pace, known - from, armed_ns - scanned_ns);
+    return ret;
+}
+
+static int pass_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
+                     uint64_t *next)
+{
+    return t->blind ? blind_step(t, from, cost, next)
+                    : record_step(t, from, cost, next);
+}
+
+/*
+ * Go over all the memory.  Called and returns with the lock held.
+ *
+ * Returns true when complete, false when interrupted or failed; then @error
+ * has the reason, to be freed.
+ */
+static bool pass(RwpTracker *t, char **error)
+{
+    RwpScanCost cost = { 0 };
+    uint64_t page = 0;
+    bool registered_again = false;
+
+    /* A blind pass over known memory completes what it finds, no epoch. */
+    if (!t->blind || !rwp_age_map_epochs(t->map)) {
+        rwp_age_map_begin(t->map);
+    }
+    while (page < t->npages && !t->stop && !t->held) {
+        uint64_t next = page;
+        int ret = pass_step(t, page, &cost, &next);
+
+        if (ret == -ENOENT && !registered_again) {
+            /* Something mapped a part of the memory anew. */
+            registered_again = true;
+            trace_rwp_register_again(t->name);
+            if (uffd_rwp_register(t->uffd, t->memory.host, t->memory.size,
+                                  NULL)) {
+                continue;
+            }
+        }
+        if (ret < 0) {
+            *error = g_strdup_printf("scanning failed at offset 0x%" PRIx64
+                                     ": %s", page * t->memory.page_size,
+                                     strerror(-ret));
+            return false;
+        }
+        page = next;
+        let_others_lock(t);
+    }
+    if (page < t->npages) {
+        return false;
+    }
+
+    cost.scan_us /= SCALE_US;
+    cost.arm_us /= SCALE_US;
+    t->cost = cost;
+    if (!t->blind || !rwp_age_map_epochs(t->map)) {
+        rwp_age_map_end(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    }
+    trace_rwp_pass(t->name, t->blind, rwp_age_map_epochs(t->map),
+                   rwp_age_map_accessed(t->map), cost.scan_us, cost.arm_us,
+                   cost.scan_calls, cost.arm_calls);
+    t->blind = false;
+    return true;
+}
+
+/* Is it time for a pass?  If not, sets @wait_ms, to -1 if it never will be. */
+static bool pass_due(RwpTracker *t, int64_t *wait_ms)
+{
+    int64_t left_ns;
+
+    *wait_ms = -1;
+    if (t->held) {
+        return false;
+    }
+    if (t->blind || !QSIMPLEQ_EMPTY(&t->requests)) {
+        return true;
+    }
+    if (!t->running) {
+        return false;
+    }
+    left_ns = t->last_pass_ns + t->interval_ms * (int64_t)SCALE_MS -
+              get_clock();
+    *wait_ms = DIV_ROUND_UP(MAX(left_ns, 0), SCALE_MS);
+    return left_ns <= 0;
+}
+
+static void *tracker_thread(void *opaque)
+{
+    RwpTracker *t = opaque;
+    int64_t wait_ms;
+
+    tracker_lock(t);
+    while (!t->stop) {
+        ScanRequests requests = QSIMPLEQ_HEAD_INITIALIZER(requests);
+        g_autofree char *error = NULL;
+        bool was_blind = t->blind;
+        bool done;
+
+        if (!pass_due(t, &wait_ms)) {
+            if (wait_ms < 0) {
+                qemu_cond_wait(&t->wake, &t->lock);
+            } else {
+                qemu_cond_timedwait(&t->wake, &t->lock, wait_ms);
+            }
+            continue;
+        }
+
+        /* A blind pass answers no request; what comes during a pass waits. */
+        if (!was_blind) {
+            QSIMPLEQ_CONCAT(&requests, &t->requests);
+        }
+        done = pass(t, &error);
+        t->last_pass_ns = get_clock();
+        if (error) {
+            t->held = true;
+            QSIMPLEQ_CONCAT(&requests, &t->requests);
+        }
+        tracker_unlock(t);
+        finish_requests(&requests, done);
+        if (error) {
+            trace_rwp_failed(t->name, error);
+            t->failed(t->opaque, error);
+        }
+        tracker_lock(t);
+    }
+    tracker_unlock(t);
+    return NULL;
+}
+
+RwpTracker *rwp_tracker_new(const char *name, const RwpTrackedMemory *memory,
+                            RwpTrackerFailed *failed, void *opaque)
+{
+    RwpTracker *t = g_new0(RwpTracker, 1);
+    uint64_t page = memory->page_size;
+
+    assert(QEMU_PTR_IS_ALIGNED(memory->host, page));
+    assert(memory->size && QEMU_IS_ALIGNED(memory->size, page));
+    t->name = g_strdup(name);
+    t->memory = *memory;
+    t->npages = memory->size / page;
+    t->failed = failed;
+    t->opaque = opaque;
+    t->uffd = -1;
+    t->interval_ms = RWP_INTERVAL_DEFAULT_MS;
+    t->map = rwp_age_map_new(t->npages,
+                             qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    QSIMPLEQ_INIT(&t->requests);
+    rwp_chunk_pace_init(&t->scan_pace, MAX(CHUNK_START / page, 1),
+                        MAX(CHUNK_MIN / page, 1), MAX(CHUNK_MAX / page, 1));
+    t->arm_pace = t->scan_pace;
+    qemu_mutex_init(&t->lock);
+    qemu_cond_init(&t->wake);
+    return t;
+}
+
+void rwp_tracker_free(RwpTracker *t)
+{
+    if (t) {
+        rwp_tracker_stop(t);
+        qemu_cond_destroy(&t->wake);
+        qemu_mutex_destroy(&t->lock);
+        rwp_age_map_free(t->map);
+        g_free(t->name);
+        g_free(t);
+    }
+}
+
+static bool attach(RwpTracker *t, Error **errp)
+{
+    int uffd = uffd_rwp_create(errp);
+
+    if (uffd < 0) {
+        return false;
+    }
+    if (!uffd_rwp_register(uffd, t->memory.host, t->memory.size, errp)) {
+        uffd_close_fd(uffd);
+        return false;
+    }
+    t->uffd = uffd;
+    trace_rwp_attach(t->name, t->memory.host, t->memory.size);
+    return true;
+}
+
+/* Closing disarms and unregisters everything. */
+static void detach(RwpTracker *t)
+{
+    if (t->uffd >= 0) {
+        uffd_close_fd(t->uffd);
+        t->uffd = -1;
+        trace_rwp_detach(t->name);
+    }
+}
+
+bool rwp_tracker_start(RwpTracker *t, Error **errp)
+{
+    assert(!t->started);
+    if (!attach(t, errp)) {
+        return false;
+    }
+    rwp_age_map_reset(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    t->stop = false;
+    t->held = false;
+    t->blind = true;
+    t->started = true;
+    qemu_thread_create(&t->thread, "rwp-tracker", tracker_thread, t,
+                       QEMU_THREAD_JOINABLE);
+    return true;
+}
+
+static void fail_requests(RwpTracker *t)
+{
+    ScanRequests requests = QSIMPLEQ_HEAD_INITIALIZER(requests);
+
+    tracker_lock(t);
+    QSIMPLEQ_CONCAT(&requests, &t->requests);
+    tracker_unlock(t);
+    finish_requests(&requests, false);
+}
+
+void rwp_tracker_stop(RwpTracker *t)
+{
+    if (!t->started) {
+        return;
+    }
+    tracker_lock(t);
+    t->stop = true;
+    qemu_cond_signal(&t->wake);
+    tracker_unlock(t);
+    qemu_thread_join(&t->thread);
+    fail_requests(t);
+    detach(t);
+    t->started = false;
+
+    tracker_lock(t);
+    rwp_age_map_reset(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    t->cost = (RwpScanCost) { 0 };
+    tracker_unlock(t);
+}
+
+bool rwp_tracker_started(const RwpTracker *t)
+{
+    return t->started;
+}
+
+void rwp_tracker_hold(RwpTracker *t, bool detached)
+{
+    assert(t->started);
+    tracker_lock(t);
+    t->held = true;
+    tracker_unlock(t);
+    fail_requests(t);
+    trace_rwp_hold(t->name, detached);
+    if (detached) {
+        detach(t);
+    }
+}
+
+bool rwp_tracker_release(RwpTracker *t, bool forget, Error **errp)
+{
+    assert(t->started && t->held);
+    if (t->uffd < 0 && !attach(t, errp)) {
+        return false;
+    }
+    trace_rwp_release(t->name, forget);
+    tracker_lock(t);
+    if (forget) {
+        rwp_age_map_reset(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    }
+    t->blind = true;
+    t->held = false;
+    qemu_cond_signal(&t->wake);
+    tracker_unlock(t);
+    return true;
+}
+
+bool rwp_tracker_held(const RwpTracker *t)
+{
+    return qatomic_read(&t->held);
+}
+
+void rwp_tracker_set_interval(RwpTracker *t, uint32_t ms)
+{
+    assert(ms >= RWP_INTERVAL_MIN_MS && ms <= RWP_INTERVAL_MAX_MS);
+    tracker_lock(t);
+    t->interval_ms = ms;
+    qemu_cond_signal(&t->wake);
+    tracker_unlock(t);
+}
+
+void rwp_tracker_set_running(RwpTracker *t, bool running)
+{
+    tracker_lock(t);
+    if (running && !t->running) {
+        /* The interval that was going on when the guest stopped is void. */
+        t->last_pass_ns = get_clock();
+    }
+    t->running = running;
+    qemu_cond_signal(&t->wake);
+    tracker_unlock(t);
+}
+
+void rwp_tracker_scan(RwpTracker *t, RwpScanDone *done, void *opaque)
+{
+    ScanRequest *request;
+
+    tracker_lock(t);
+    if (!t->started || t->held || t->stop) {
+        tracker_unlock(t);
+        done(opaque, false);
+        return;
+    }
+    request = g_new0(ScanRequest, 1);
+    request->done = done;
+    request->opaque = opaque;
+    QSIMPLEQ_INSERT_TAIL(&t->requests, request, next);
+    qemu_cond_signal(&t->wake);
+    tracker_unlock(t);
+}
+
+void rwp_tracker_discard_begin(RwpTracker *t)
+{
+    tracker_lock(t);
+}
+
+void rwp_tracker_discard_end(RwpTracker *t, uint64_t start, uint64_t length)
+{
+    uint64_t page = t->memory.page_size;
+
+    if (length) {
+        rwp_age_map_discard(t->map, start / page, length / page);
+    }
+    trace_rwp_discard(t->name, start, length);
+    tracker_unlock(t);
+}
+
+const RwpAgeMap *rwp_tracker_lock(RwpTracker *t)
+{
+    tracker_lock(t);
+    return t->map;
+}
+
+void rwp_tracker_unlock(RwpTracker *t)
+{
+    tracker_unlock(t);
+}
+
+RwpScanCost rwp_tracker_cost(const RwpTracker *t)
+{
+    return t->cost;
+}
+
+uint64_t rwp_tracker_metadata(const RwpTracker *t)
+{
+    return rwp_age_map_metadata(t->map) + sizeof(*t);
+}
+
+const RwpAgeMap *rwp_tracker_map(const RwpTracker *t)
+{
+    return t->map;
+}

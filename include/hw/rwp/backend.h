@@ -1,0 +1,73 @@
+/*
+ * memory-backend-rwp: guest memory whose working set is known
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The backend's tracking state follows from what the user asked for
+ * (tracking=), what the host can do, and who else needs the memory:
+ *
+ *   off          tracking=off
+ *   unavailable  tracking=auto, and the host cannot do it, or it broke
+ *   suspended    tracking has stepped aside (hw/rwp/step-aside.c)
+ *   active       the tracker scans at every interval
+ *
+ * All functions are called with the BQL held.
+ */
+
+#ifndef HW_RWP_BACKEND_H
+#define HW_RWP_BACKEND_H
+
+#include "qom/object.h"
+#include "qapi/qapi-types-working-set.h"
+#include "system/hostmem.h"
+#include "hw/rwp/tracker.h"
+
+#define TYPE_MEMORY_BACKEND_RWP "memory-backend-rwp"
+OBJECT_DECLARE_SIMPLE_TYPE(RwpBackend, MEMORY_BACKEND_RWP)
+
+typedef void RwpBackendVisit(RwpBackend *backend, void *opaque);
+
+/* rwp_backend_foreach: call @visit for each backend, oldest first. */
+void rwp_backend_foreach(RwpBackendVisit *visit, void *opaque);
+
+/*
+ * rwp_backend_find: the complete backend with the object ID @id, or NULL with
+ * an error.
+ */
+RwpBackend *rwp_backend_find(const char *id, Error **errp);
+
+/* rwp_backend_id: ID of the object; owned by the object. */
+const char *rwp_backend_id(RwpBackend *backend);
+
+/* rwp_backend_tracker: never NULL; lives as long as the object. */
+RwpTracker *rwp_backend_tracker(RwpBackend *backend);
+
+WorkingSetState rwp_backend_state(RwpBackend *backend);
+
+/* rwp_backend_reason: why the state is not active, or NULL. */
+const char *rwp_backend_reason(RwpBackend *backend);
+
+uint32_t rwp_backend_interval(RwpBackend *backend);
+
+/* rwp_backend_thp: whether transparent huge pages may back the memory. */
+bool rwp_backend_thp(RwpBackend *backend);
+
+/*
+ * rwp_backend_suspend: step aside because of @reason, which must stay valid.
+ * While suspended already, only detaches if that is asked for.
+ *
+ * @detach: another userfaultfd is going to watch the memory
+ */
+void rwp_backend_suspend(RwpBackend *backend, const char *reason, bool detach);
+
+/*
+ * rwp_backend_return: track again if suspended.
+ *
+ * @forget: the contents of the memory are new
+ *
+ * Returns false if another userfaultfd still watches the memory: try again
+ * later.
+ */
+bool rwp_backend_return(RwpBackend *backend, bool forget);
+
+#endif /* HW_RWP_BACKEND_H */

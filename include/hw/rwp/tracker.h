@@ -1,0 +1,155 @@
+/*
+ * Tracking the accesses to one block of memory
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A tracker owns a userfaultfd, an age map and a thread.  At the end of each
+ * interval the thread scans the memory for pages that were accessed, records
+ * them in the age map and arms just those again.
+ *
+ * Life: new, started, any number of held and released, stopped, freed.
+ *
+ *   new      nothing is registered; the age map is empty
+ *   started  the memory is registered and scanned at every interval
+ *   held     no scan and no arming; ages stay as they are
+ *
+ * A tracker is held because someone else reads all the memory (then ages would
+ * tell of that reader) or needs to register it himself (then it is detached,
+ * too).  What was accessed meanwhile is not recorded when it is released.
+ *
+ * Locking: new, start, stop, hold, release and free are called by one thread
+ * at a time (for a backend: with the BQL).  All else may be called from any
+ * thread.  The tracker's thread takes no lock but the tracker's own, so it can
+ * be joined with the BQL held.  No call waits for a scan; it may wait for one
+ * chunk of it, 1 to 2 ms.
+ */
+
+#ifndef HW_RWP_TRACKER_H
+#define HW_RWP_TRACKER_H
+
+#include "hw/rwp/age-map.h"
+
+/* Bounds of the interval between two scans, in milliseconds, inclusive. */
+#define RWP_INTERVAL_MIN_MS         100
+#define RWP_INTERVAL_MAX_MS         (24 * 60 * 60 * 1000)
+#define RWP_INTERVAL_DEFAULT_MS     30000
+
+typedef struct RwpTracker RwpTracker;
+
+/* The memory to track. */
+typedef struct RwpTrackedMemory {
+    void *host;             /* aligned to @page_size */
+    uint64_t size;          /* bytes, a multiple of @page_size */
+    uint64_t page_size;     /* of the host, or of the huge page pool */
+    bool shared;            /* pages may be in the file, but not mapped */
+    int pagemap_fd;         /* /proc/self/pagemap, owned by the caller */
+} RwpTrackedMemory;
+
+/* What the newest complete scan took. */
+typedef struct RwpScanCost {
+    uint64_t scan_us;       /* reading and recording accesses */
+    uint64_t arm_us;        /* arming again */
+    uint64_t scan_calls;    /* system calls of each */
+    uint64_t arm_calls;
+} RwpScanCost;
+
+/*
+ * Called by the tracker's thread, without locks, when it cannot go on; it
+ * holds itself then.  @reason is only valid during the call.
+ */
+typedef void RwpTrackerFailed(void *opaque, const char *reason);
+
+/*
+ * Called once, from any thread, when a scan that was asked for is complete
+ * (@done is true), or will not come because the tracker was stopped or held.
+ */
+typedef void RwpScanDone(void *opaque, bool done);
+
+/*
+ * rwp_tracker_new: a tracker for @memory, whose fields are copied.  @name is
+ * for traces and the name of the thread.
+ */
+RwpTracker *rwp_tracker_new(const char *name, const RwpTrackedMemory *memory,
+                            RwpTrackerFailed *failed, void *opaque);
+
+/* rwp_tracker_free: stops the tracker as well, if needed.  NULL is fine. */
+void rwp_tracker_free(RwpTracker *tracker);
+
+/*
+ * rwp_tracker_start: register the memory and begin to scan; the first scan
+ * follows at once.
+ *
+ * Returns false with an error, and everything as before, if that fails.
+ */
+bool rwp_tracker_start(RwpTracker *tracker, Error **errp);
+
+/*
+ * rwp_tracker_stop: join the thread, unregister the memory and forget the
+ * ages.  No effect unless started.
+ */
+void rwp_tracker_stop(RwpTracker *tracker);
+
+bool rwp_tracker_started(const RwpTracker *tracker);
+
+/*
+ * rwp_tracker_hold: stop scanning and arming; on return none is under way.
+ *
+ * @detach: unregister the memory, too
+ */
+void rwp_tracker_hold(RwpTracker *tracker, bool detach);
+
+/*
+ * rwp_tracker_release: scan again at every interval.  Registers the memory if
+ * it was detached.  Returns false with an error, and still held, if that
+ * fails.
+ *
+ * @forget: the contents of the memory are new, start with an empty age map
+ */
+bool rwp_tracker_release(RwpTracker *tracker, bool forget, Error **errp);
+
+bool rwp_tracker_held(const RwpTracker *tracker);
+
+/* rwp_tracker_set_interval: @ms within the bounds above. */
+void rwp_tracker_set_interval(RwpTracker *tracker, uint32_t ms);
+
+/*
+ * rwp_tracker_set_running: the guest runs or not.  While it does not, there
+ * are no scans but those asked for.
+ */
+void rwp_tracker_set_running(RwpTracker *tracker, bool running);
+
+/*
+ * rwp_tracker_scan: end the interval now.  @done is called in any case, maybe
+ * before this returns.
+ */
+void rwp_tracker_scan(RwpTracker *tracker, RwpScanDone *done, void *opaque);
+
+/*
+ * rwp_tracker_discard_begin, rwp_tracker_discard_end: around discarding
+ * @length bytes at @start, both multiples of the page size.  The pages are
+ * absent on return of the latter; a @length of 0 means that none is.  No scan
+ * sees the memory in between.
+ */
+void rwp_tracker_discard_begin(RwpTracker *tracker);
+void rwp_tracker_discard_end(RwpTracker *tracker, uint64_t start,
+                             uint64_t length);
+
+/*
+ * rwp_tracker_lock, rwp_tracker_unlock: around looking at the age map.
+ */
+const RwpAgeMap *rwp_tracker_lock(RwpTracker *tracker);
+void rwp_tracker_unlock(RwpTracker *tracker);
+
+/* rwp_tracker_cost: only between lock and unlock. */
+RwpScanCost rwp_tracker_cost(const RwpTracker *tracker);
+
+/* rwp_tracker_metadata: bytes of host memory in use; between lock and unlock */
+uint64_t rwp_tracker_metadata(const RwpTracker *tracker);
+
+/*
+ * rwp_tracker_map: the age map without the lock, for
+ * rwp_age_map_next_run() only; valid until the tracker is freed.
+ */
+const RwpAgeMap *rwp_tracker_map(const RwpTracker *tracker);
+
+#endif /* HW_RWP_TRACKER_H */

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+#
+# Migration, snapshots and the tracking of accesses to guest memory get along
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+import os
+
+from qemu_test import QemuSystemTest
+
+from rwp_guest import (MANUAL_INTERVAL, MIB, PATIENCE, RwpGuest, poll,
+                       why_not_here)
+
+
+# How far query-working-set may be from the truth afterwards.
+TOLERANCE = 0.10
+
+HOT_MIB = 32
+
+
+class Migration(QemuSystemTest):
+
+    def setUp(self):
+        super().setUp()
+        self.guests = []
+        reason = why_not_here(self.qemu_bin)
+        if reason:
+            self.skipTest(reason)
+
+    def tearDown(self):
+        for guest in self.guests:
+            guest.close()
+        super().tearDown()
+
+    def make_guest(self, name, **backend):
+        """A guest that is not launched yet."""
+        backend.setdefault('interval', MANUAL_INTERVAL)
+        guest = RwpGuest(self.get_vm(name=name), self.log_file(name), mib=256,
+                         **backend)
+        self.guests.append(guest)
+        return guest
+
+    def start_source(self, **backend):
+        """A guest with a load that writes all the time."""
+        guest = self.make_guest('source', **backend)
+        guest.boot()
+        guest.load.alloc('scattered', hot=HOT_MIB, warm=16, cold=64)
+        guest.load.ask('run hot write=50 period=1000 check=on')
+        guest.load.ask('wait hot rounds=1')
+        self.assertEqual(guest.working_set()['state'], 'active')
+        return guest
+
+    def start_destination(self, **backend):
+        """A guest that waits for a migration."""
+        guest = self.make_guest('destination', **backend)
+        guest.launch('-incoming', 'defer')
+        return guest
+
+    def capabilities(self, guest, *names):
+        """Switch migration capabilities on."""
+        guest.vm.cmd('migrate-set-capabilities', {'capabilities': [
+            {'capability': name, 'state': True}
+            for name in ('events',) + names]})
+
+    def parameters(self, guest, **values):
+        """Set migration parameters."""
+        guest.vm.cmd('migrate-set-parameters', {
+            name.replace('_', '-'): value for name, value in values.items()})
+
+    def unlimited(self, guest):
+        """Let a migration end, however slow the machine is."""
+        self.parameters(guest, max_bandwidth=1 << 40, downtime_limit=20000)
+
+    def wait_status(self, guest, status):
+        """Wait until the migration gets there, and nowhere else."""
+        ends = {'completed', 'failed', 'cancelled', status}
+        event = guest.vm.events_wait(
+            [('MIGRATION', {'data': {'status': end}}) for end in ends],
+            PATIENCE)
+        self.assertEqual(event['data']['status'], status,
+                         guest.vm.cmd('query-migrate'))
+
+    def uri(self):
+        """A socket; its path must be short."""
+        return f'unix:{self.socket_dir().name}/migration'
+
+    def listen(self, guest, uri):
+        """Start to wait for a migration."""
+        info = guest.working_set()
+        self.assertEqual(info['state'], 'suspended')
+        self.assertTrue(info['reason'])
+        guest.vm.cmd('migrate-incoming', {'uri': uri})
+
+    def check_suspended(self, guest):
+        """Tracking has stepped aside, and says why."""
+        data = guest.wait_state_event('suspended')
+        self.log.info('tracking is suspended: %s', data['reason'])
+        self.assertTrue(data['reason'])
+
+    def check_tracks_again(self, guest):
+        """Nothing was lost, and accesses are seen again."""
+        guest.wait_state('active')
+        self.check_content(guest)
+
+        guest.load.ask('halt')
+        guest.scan()
+        guest.load.status()
+        baseline = guest.scan()['accessed']
+        guest.load.touch('hot')
+        seen = guest.scan()['accessed']
+        error = (seen - baseline) / (HOT_MIB * MIB) - 1
+        self.log.info('tracking is back: %.1f MiB seen, %d MiB hot, baseline '
+                      '%.1f MiB: %+.1f %%', seen / MIB, HOT_MIB,
+                      baseline / MIB, error * 100)
+        self.assertLess(abs(error), TOLERANCE)
+
+    def check_content(self, guest):
+        """Every byte that the load has ever written is as it left it."""
+        # All of what was allocated: a load that lost its sets finds nothing
+        # wrong with them.
+        self.assertEqual(guest.load.verify(), (HOT_MIB + 16 + 64) * 256)
+        self.assertEqual(guest.load.status()['bad'], 0)
+
+    def check_postmigrate(self, guest):
+        """The source is at rest."""
+        self.assertEqual(guest.vm.cmd('query-status')['status'],
+                         'postmigrate')
+
+    def check_precopy(self, **backend):
+        """Migrate while the guest writes."""
+        uri = self.uri()
+        source = self.start_source(**backend)
+        destination = self.start_destination(**backend)
+        for guest in (source, destination):
+            self.capabilities(guest)
+            self.unlimited(guest)
+        self.listen(destination, uri)
+
+        source.vm.cmd('migrate', {'uri': uri})
+        self.check_suspended(source)
+        self.wait_status(source, 'completed')
+        self.wait_status(destination, 'completed')
+        self.check_postmigrate(source)
+
+        destination.wait_state_event('active')
+        self.check_tracks_again(destination)
+
+    def test_precopy(self):
+        self.check_precopy(thp='off')
+
+    def test_precopy_memfd(self):
+        self.check_precopy(share='on')
+
+    def test_postcopy(self):
+        uri = self.uri()
+        source = self.start_source(thp='off')
+        destination = self.start_destination(thp='off')
+        for guest in (source, destination):
+            self.capabilities(guest, 'postcopy-ram')
+        # So slow that most of it is left to the second half.
+        self.parameters(source, max_bandwidth=4 * MIB)
+        self.listen(destination, uri)
+
+        source.vm.cmd('migrate', {'uri': uri})
+        self.check_suspended(source)
+        self.wait_status(source, 'active')
+        source.vm.cmd('migrate-start-postcopy')
+        self.wait_status(source, 'postcopy-active')
+
+        # The guest runs there already, and fetches what it touches.
+        destination.vm.event_wait('RESUME', PATIENCE)
+        self.check_content(destination)
+        self.wait_status(source, 'completed')
+        self.wait_status(destination, 'completed')
+        self.check_postmigrate(source)
+
+        destination.wait_state_event('active')
+        self.check_tracks_again(destination)
+
+    def test_cancelled(self):
+        """After a migration that did not come to its end, all is as before."""
+        source = self.start_source(thp='off')
+        destination = self.start_destination(thp='off')
+        uri = self.uri()
+        for guest in (source, destination):
+            self.capabilities(guest)
+        self.parameters(source, max_bandwidth=1 * MIB)
+        self.listen(destination, uri)
+
+        source.vm.cmd('migrate', {'uri': uri})
+        self.check_suspended(source)
+        self.wait_status(source, 'active')
+        source.vm.cmd('migrate_cancel')
+        self.wait_status(source, 'cancelled')
+
+        source.wait_state_event('active')
+        self.check_tracks_again(source)
+
+    def test_background_snapshot(self):
+        path = os.path.join(self.workdir, 'snapshot')
+        source = self.start_source(thp='off')
+        self.capabilities(source, 'background-snapshot')
+        self.unlimited(source)
+
+        source.vm.cmd('migrate', {'uri': f'file:{path}'})
+        self.check_suspended(source)
+        self.wait_status(source, 'completed')
+        source.wait_state_event('active')
+        self.assertEqual(source.vm.cmd('query-status')['status'], 'running')
+        self.check_tracks_again(source)
+
+        # What was saved is the guest as it was when the snapshot began.
+        destination = self.start_destination(thp='off')
+        self.capabilities(destination)
+        self.listen(destination, f'file:{path}')
+        self.wait_status(destination, 'completed')
+        destination.wait_state_event('active')
+        destination.vm.cmd('cont')
+        self.check_tracks_again(destination)
+
+    def run_job(self, guest, command, arguments):
+        """Carry out a job to its end."""
+        guest.vm.cmd(command, {'job-id': 'job', **arguments})
+
+        def ended():
+            job = guest.vm.cmd('query-jobs')[0]
+            return job if job['status'] == 'concluded' else None
+        job = poll(command, ended)
+        guest.vm.cmd('job-dismiss', {'id': 'job'})
+        self.assertNotIn('error', job, command)
+
+    def add_image(self, guest):
+        """A qcow2 image for snapshots, made by QEMU itself."""
+        path = os.path.join(self.workdir, 'state.qcow2')
+        self.run_job(guest, 'blockdev-create', {'options': {
+            'driver': 'file', 'filename': path, 'size': 0}})
+        guest.vm.cmd('blockdev-add', {
+            'driver': 'file', 'filename': path, 'node-name': 'file'})
+        self.run_job(guest, 'blockdev-create', {'options': {
+            'driver': 'qcow2', 'file': 'file', 'size': MIB}})
+        guest.vm.cmd('blockdev-add', {
+            'driver': 'qcow2', 'file': 'file', 'node-name': 'state'})
+
+    def test_saved_and_loaded(self):
+        source = self.start_source(thp='off')
+        self.add_image(source)
+        snapshot = {'tag': 'before', 'vmstate': 'state', 'devices': ['state']}
+
+        self.run_job(source, 'snapshot-save', snapshot)
+        source.wait_state('active')
+        source.load.ask('wait hot rounds=2')
+        after = source.load.status()['hot-writes']
+
+        self.run_job(source, 'snapshot-load', snapshot)
+        self.assertLess(source.load.status()['hot-writes'], after,
+                        'the guest was not set back')
+        self.check_tracks_again(source)
+
+
+if __name__ == '__main__':
+    QemuSystemTest.main()

@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+#
+# What query-working-set says of a Linux guest whose load is known
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+import os
+import time
+
+from qemu_test import QemuSystemTest
+
+from rwp_guest import (MANUAL_INTERVAL, MIB, RwpGuest, bytes_of_age,
+                       pages_of_age, why_not_here)
+
+
+# How far the answer may be from the truth.
+TOLERANCE = 0.10
+
+
+class WorkingSet(QemuSystemTest):
+
+    def setUp(self):
+        super().setUp()
+        self.guest = None
+        reason = why_not_here(self.qemu_bin)
+        if reason:
+            self.skipTest(reason)
+
+    def tearDown(self):
+        if self.guest:
+            self.guest.close()
+        super().tearDown()
+
+    def start(self, **backend):
+        """Boot a guest; intervals end when the test says so."""
+        backend.setdefault('interval', MANUAL_INTERVAL)
+        self.guest = RwpGuest(self.vm, self.log_file(), **backend)
+        self.guest.boot()
+        info = self.guest.working_set()
+        self.assertEqual(info['state'], 'active', info)
+        return info
+
+    def idle_bytes(self):
+        """
+        What the guest touches in an interval in which its load does nothing
+        but answer the host: the baseline of the measurements that follow.
+        """
+        self.guest.scan()
+        seen = []
+        for _ in range(3):
+            self.guest.load.status()
+            seen.append(self.guest.scan()['accessed'])
+        baseline = sorted(seen)[1]
+        self.log.info('baseline of the idle guest: %.1f MiB of %s',
+                      baseline / MIB, [f'{n / MIB:.1f}' for n in seen])
+        return baseline
+
+    def assert_close(self, what, seen, true, baseline):
+        """@seen is the known @true set, beside the @baseline."""
+        error = (seen - baseline - true) / true
+        self.log.info('%s: %.1f MiB seen, %.1f MiB true + %.1f MiB baseline: '
+                      '%+.1f %%', what, seen / MIB, true / MIB,
+                      baseline / MIB, error * 100)
+        self.assertLess(abs(error), TOLERANCE,
+                        f'{what}: {seen} bytes were seen, {true} are true, '
+                        f'beside a baseline of {baseline}')
+
+    def assert_sums(self, info):
+        """The parts of an answer add up."""
+        self.assertEqual(info['present'] + info['absent'] + info['untracked'],
+                         info['size'])
+        for parts in 'idle-ages', 'resolution':
+            self.assertEqual(sum(part['bytes'] for part in info[parts]),
+                             info['present'], parts)
+
+    def check_hot_set(self, layout, thp, write):
+        """
+        Touch a set in one interval, and compare the sum and each page with
+        what QEMU says.
+        """
+        load = self.guest.load
+        load.alloc(layout, thp=thp, hot=64, cold=128)
+        hot = self.guest.physical_pages('hot')
+        cold = self.guest.physical_pages('cold')
+        baseline = self.idle_bytes()
+
+        load.touch('hot', write=write)
+        info = self.guest.scan()
+        exported = self.guest.export()
+
+        self.assert_sums(info)
+        self.assert_close('accessed', info['accessed'], 64 * MIB, baseline)
+        window = self.guest.working_set(1)['working-set'][0]
+        self.assertEqual(window['bytes'], info['accessed'])
+
+        seen = pages_of_age(exported['ranges'], 0, 0)
+        self.log.info('%d pages of age 0, %d of %d hot ones, %d cold ones',
+                      len(seen), len(seen & hot), len(hot), len(seen & cold))
+        self.assertFalse(hot - seen, 'hot pages were not seen')
+        self.assertFalse(cold & seen, 'cold pages were seen as accessed')
+        return info
+
+    def check_base_pages(self, info):
+        """Every access is seen at the resolution of a base page."""
+        self.assertEqual(info['page-size'], 4096)
+        sizes = {part['page-size']: part['bytes']
+                 for part in info['resolution']}
+        self.assertEqual(sizes.get(4096), info['present'])
+
+    def test_private_scattered_base_pages(self):
+        self.start(thp='off')
+        info = self.check_hot_set('scattered', 'off', write=0)
+        self.check_base_pages(info)
+
+    def test_memfd_scattered_base_pages(self):
+        self.start(share='on')
+        info = self.check_hot_set('scattered', 'off', write=50)
+        self.check_base_pages(info)
+
+    def test_private_contiguous_huge_pages(self):
+        self.start(thp='on')
+        info = self.check_hot_set('contiguous', 'on', write=50)
+        sizes = {part['page-size']: part['bytes']
+                 for part in info['resolution']}
+        self.assertGreater(sizes.get(2 * MIB, 0), 128 * MIB,
+                           'the sets are not in huge pages')
+
+    def test_idle_ages(self):
+        """Hot, warm and never again end up in classes of their own."""
+        self.start(thp='off')
+        guest = self.guest
+
+        # What was only used at boot shall be older than all sets.
+        for _ in range(20):
+            guest.scan()
+        guest.load.alloc('scattered', hot=32, warm=48, cold=96)
+        guest.scan()
+        for i in range(9):
+            guest.load.touch('hot', write=50)
+            if i == 5:
+                guest.load.touch('warm')
+            info = guest.scan()
+
+        baseline = self.bytes_beside_sets(info)
+        self.assert_sums(info)
+        self.assert_close('hot', bytes_of_age(info, 0), 32 * MIB, baseline)
+        self.assert_close('warm', bytes_of_age(info, 3), 48 * MIB, 0)
+        self.assert_close('never again', bytes_of_age(info, 9), 96 * MIB, 0)
+        self.check_export(info)
+
+        # Where each page is.
+        ranges = guest.export()['ranges']
+        for name, low, high in (('hot', 0, 0), ('warm', 3, 3),
+                                ('cold', 9, 9)):
+            missing = guest.physical_pages(name) - \
+                pages_of_age(ranges, low, high)
+            self.assertFalse(missing, f'{name} pages have another age')
+
+        # A phase change: what was never to be touched again is hot.
+        guest.load.ask('swap hot cold')
+        guest.load.touch('hot')
+        info = guest.scan()
+        self.assert_close('hot after the change', info['accessed'], 96 * MIB,
+                          baseline)
+
+    def bytes_beside_sets(self, info):
+        """
+        What the newest interval saw beside all sets: the baseline, measured
+        without ageing them.
+        """
+        seen = pages_of_age(self.guest.export()['ranges'], 0, 0)
+        sets = set().union(*(self.guest.physical_pages(name)
+                             for name in ('hot', 'warm', 'cold')))
+        baseline = len(seen - sets) * info['page-size']
+        self.log.info('beside the sets, %.1f MiB were accessed',
+                      baseline / MIB)
+        return baseline
+
+    def check_export(self, info):
+        """The export, read by its tool, says what the query says."""
+        exported = self.guest.export()
+        for key in ('size', 'page-size', 'epochs', 'interval', 'present',
+                    'idle-ages'):
+            self.assertEqual(exported[key], info[key], key)
+        last = -1
+        for entry in exported['ranges']:
+            self.assertIsNotNone(entry['gpa'], entry)
+            self.assertGreater(entry['gpa'], last, 'not in order')
+            last = entry['gpa']
+
+    def test_intervals_of_a_running_guest(self):
+        """The guest never pauses; intervals end by themselves."""
+        self.start(thp='off')
+        guest = self.guest
+        guest.load.alloc('scattered', hot=32, cold=64)
+        baseline = self.idle_bytes()
+
+        guest.load.ask('run hot write=50')
+        guest.load.ask('wait hot rounds=1')
+        guest.set_backend('interval', 3000)
+        info = guest.working_set()
+        self.assertEqual(info['interval'], 3000)
+
+        # An interval is comparable if the guest, which is as slow as the
+        # machine that emulates it, was fast enough to touch all of the set.
+        rounds, whole = guest.load.status()['hot-rounds'], False
+        info = guest.next_interval(info['epochs'])
+        for _ in range(20):
+            before, epochs = rounds, info['epochs']
+            info = guest.next_interval(epochs)
+            rounds = guest.load.status()['hot-rounds']
+            whole = rounds - before >= 3 and info['epochs'] == epochs + 1
+            if whole:
+                break
+        self.assertTrue(whole, 'no interval had a whole round in it')
+        self.assert_close('while it runs', info['accessed'], 32 * MIB,
+                          baseline)
+
+        # Intervals as long as before: none ends but on request.
+        guest.set_backend('interval', MANUAL_INTERVAL)
+        guest.load.ask('halt')
+        epochs = guest.working_set()['epochs']
+        self.assertEqual(guest.scan()['epochs'], epochs + 1)
+        guest.scan()
+        guest.load.touch('hot')
+        info = guest.scan()
+        self.assert_close('once more', info['accessed'], 32 * MIB, baseline)
+
+    def test_stopped_guest(self):
+        """Time stands still while the guest does."""
+        self.start(thp='off', interval=200)
+        guest = self.guest
+        guest.load.alloc('scattered', hot=32, cold=64)
+        baseline = self.idle_bytes()
+        guest.next_interval(guest.working_set()['epochs'])
+
+        guest.vm.cmd('stop')
+        before = guest.working_set()
+        deadline = time.monotonic() + 5 * 0.2
+        while time.monotonic() < deadline:
+            info = guest.working_set()
+            self.assertEqual(info['epochs'], before['epochs'])
+            self.assertEqual(info['sample-age'], before['sample-age'])
+            self.assertEqual(info['idle-ages'], before['idle-ages'])
+        self.assertEqual(info['state'], 'active')
+
+        guest.set_backend('interval', MANUAL_INTERVAL)
+        guest.vm.cmd('cont')
+        guest.scan()
+        guest.load.touch('hot')
+        info = guest.scan()
+        self.assert_close('after cont', info['accessed'], 32 * MIB, baseline)
+        guest.load.verify()
+
+    def test_refused_export(self):
+        """Nothing is said of a file that could not be written."""
+        self.start()
+        answer = self.guest.vm.qmp('export-working-set', {
+            'id': 'ram0', 'filename': os.path.join(self.workdir, 'no', 'dir')})
+        self.assertIn('error', answer)
+        self.assertIn('No such file', answer['error']['desc'])
+
+
+if __name__ == '__main__':
+    QemuSystemTest.main()

@@ -1,0 +1,72 @@
+/*
+ * What an epoch of tracking costs at least
+ *
+ * The same system calls as memory-backend-rwp makes, on the same kind of
+ * memory, accessed in the same pattern, and nothing else: the reference for
+ * the cost of an epoch.  It takes one command a line and answers each with
+ * one line of JSON, so that a driver can run it and QEMU in alternation:
+ *
+ *   touch PATTERN     access memory (bare-memory.h has the patterns)
+ *   settle            let the TLBs shrink (tlb-settle.h says why)
+ *   epoch STRATEGY    scan and re-arm (bare-epoch.h has the strategies)
+ *
+ * usage: bare-loop KIND SIZE-IN-MIB [POPULATE]
+ *
+ * POPULATE is a pattern: what is populated before tracking starts, "all" if
+ * it is not given.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bare-epoch.h"
+#include "tlb-settle.h"
+
+typedef unsigned long long ull;
+
+static void answer_epoch(const BareMemory *m, const char *strategy)
+{
+    BareStrategy s = bare_strategy_parse(strategy);
+    BareEpoch e = bare_epoch_run(m, &s);
+
+    printf("{\"scan_us\": %.1f, \"arm_us\": %.1f, \"longest_us\": %.1f, "
+           "\"cpu_us\": %.1f, \"scan_calls\": %llu, \"arm_calls\": %llu, "
+           "\"regions\": %llu, \"accessed\": %llu}\n",
+           e.scan_us, e.arm_us, e.longest_us, e.cpu_us, (ull)e.scan_calls,
+           (ull)e.arm_calls, (ull)e.regions, (ull)e.accessed);
+}
+
+int main(int argc, char **argv)
+{
+    char line[256];
+    BareMemory m;
+
+    if (argc != 3 && argc != 4) {
+        errx(2, "usage: bare-loop anon|thp|memfd|hugetlb SIZE-IN-MIB "
+                "[POPULATE]");
+    }
+    m = bare_memory_map(argv[1], strtoull(argv[2], NULL, 0) << 20);
+    bare_memory_touch(&m, argc == 4 ? argv[3] : "all");
+    bare_epoch_start(&m);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    printf("{\"granule\": %llu}\n", (ull)m.granule);
+
+    while (fgets(line, sizeof(line), stdin)) {
+        line[strcspn(line, "\n")] = 0;
+        if (!strncmp(line, "touch ", 6)) {
+            printf("{\"touched\": %llu}\n",
+                   (ull)bare_memory_touch(&m, line + 6));
+        } else if (!strcmp(line, "settle")) {
+            tlb_settle();
+            printf("{}\n");
+        } else if (!strncmp(line, "epoch ", 6)) {
+            answer_epoch(&m, line + 6);
+        } else {
+            errx(1, "unknown command: %s", line);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,39 @@
+# QEMU's process, seen from outside
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+"""What /proc tells about the process that a guest runs in."""
+
+import os
+from typing import NamedTuple
+
+
+class Range(NamedTuple):
+    """Addresses from start up to but not including end."""
+
+    start: int
+    end: int
+
+
+def guest_ram(pid: int, size: int) -> Range:
+    """Where the guest's memory is mapped: the one mapping of its size."""
+    with open(f'/proc/{pid}/maps', encoding='utf8') as file:
+        for line in file:
+            start, end = (int(n, 16) for n in line.split()[0].split('-'))
+            # Neighbours with the same rights may have been joined to it.
+            if size <= end - start < size + (64 << 20):
+                return Range(start, end)
+    raise LookupError(f'process {pid} has no mapping of {size} bytes')
+
+
+def thread_cpu_seconds(pid: int, name: str) -> float:
+    """Processor time so far of the threads whose name starts like this."""
+    total = 0
+    for task in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{task}/comm', encoding='utf8') as file:
+            if not file.read().startswith(name):
+                continue
+        path = f'/proc/{pid}/task/{task}/schedstat'
+        with open(path, encoding='utf8') as file:
+            total += int(file.read().split()[0])
+    return total / 1e9

@@ -1,0 +1,42 @@
+# What the bench holds the tracker to
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+"""The limits, all in one place."""
+
+from typing import NamedTuple
+
+
+# Cost of an epoch over that of the cheapest bare loop of the same system
+# calls, on the same memory with the same pages accessed.
+EPOCH_RATIO = 1.15
+
+# Host memory that tracking uses, in percent of the memory tracked.
+METADATA_PERCENT = 0.05
+
+# Slowdown of the guest at the default interval of 30 s, in percent.
+# (DAMON's published figure is 1.16 %.)
+SLOWDOWN_PERCENT = 1.0
+
+# Time of query-working-set over that of a query which asks for nothing:
+# an answer must never be worked out from the pages, however many there are.
+QUERY_RATIO = 5.0
+
+
+class Check(NamedTuple):
+    """One figure and the limit that it is held to."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str
+
+    @property
+    def broken(self) -> bool:
+        """Whether the limit is exceeded."""
+        return self.value > self.limit
+
+    def __str__(self) -> str:
+        verdict = 'BROKEN' if self.broken else 'kept'
+        return (f'{verdict:6}  {self.what}: {self.value:.3g} {self.unit} '
+                f'(limit {self.limit:g} {self.unit})')

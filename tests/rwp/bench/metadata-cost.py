@@ -1,0 +1,66 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How much host memory tracking uses, by its own account and by the kernel's.
+
+The machine is populated completely, then tracking is switched on: what QEMU's
+anonymous memory grows by is all that tracking needs, whatever it is for.
+
+usage: metadata-cost.py RESULT.json
+"""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any, Dict
+
+from exact_memory import HUGE, PAGE, ExactMemory
+
+
+MIB = 1024
+
+KINDS: Dict[str, Dict[str, Any]] = {
+    'anon': {'granule': PAGE, 'backend': {'share': 'off', 'thp': 'off'}},
+    'memfd': {'granule': PAGE, 'backend': {'share': 'on', 'thp': 'off'}},
+    'thp': {'granule': HUGE, 'backend': {'share': 'off', 'thp': 'on'}},
+    'hugetlb': {'granule': HUGE, 'backend': {'share': 'on', 'hugetlb': 'on',
+                                             'hugetlbsize': '2M'}},
+}
+
+
+def measure(kind: str) -> Dict[str, Any]:
+    """Metadata of one kind of memory after a few epochs."""
+    setting = KINDS[kind]
+    with ExactMemory(os.environ['QTEST_QEMU_BINARY'], MIB,
+                     setting['granule'], tracking='off',
+                     **setting['backend']) as qemu:
+        # A huge page is populated by its first byte.
+        qemu.touch('all')
+        # What a query allocates for its answer is not tracking's.
+        qemu.info()
+        before = qemu.anonymous_bytes()
+        qemu.set_tracking('on')
+        for pattern in ('scattered', 'all', 'none'):
+            qemu.touch(pattern)
+            qemu.epoch()
+        return {'kind': kind, 'mib': MIB, 'present': qemu.info()['present'],
+                'metadata': qemu.info()['metadata'],
+                'grown': qemu.anonymous_bytes() - before}
+
+
+def main() -> None:
+    """Measure each kind of memory."""
+    parser = argparse.ArgumentParser(usage=__doc__.rpartition('usage: ')[2])
+    parser.add_argument('result')
+    args = parser.parse_args()
+
+    result = []
+    for kind in KINDS:
+        print(f'metadata-cost: {kind}', file=sys.stderr)
+        result.append(measure(kind))
+    with open(args.result, 'w', encoding='utf8') as file:
+        json.dump(result, file, indent=1)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,144 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The bench: measure on a kernel with RWP, print tables, say which limits hold.
+
+usage: run.py [--only NAME]... [--report] [--update-docs]
+
+  --only NAME     only this program: epoch-cost, sparse-cost, metadata-cost or
+                  guest-slowdown
+  --report        do not measure, only tell again what was measured last
+  --update-docs   put the tables into docs/devel/rwp-benchmarks.rst
+
+Results are in build/bench: NAME.json, and tables.txt and tables.rst with the
+tables. The exit status is 1 if a limit (limits.py) is broken, 2 if something
+could not be measured.
+"""
+
+import argparse
+import json
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+from typing import Any, Dict, List
+
+from limits import Check
+from programs import PROGRAMS
+from report import REPORTS
+from table import Table
+
+
+TOP = Path(__file__).resolve().parents[3]
+SCRIPTS = TOP / 'scripts/rwp'
+ROOT = TOP / 'build/vm/root'
+RESULTS = TOP / 'build/bench'
+DOCS = TOP / 'docs/devel/rwp-benchmarks.rst'
+
+# Two memories of 1 GiB at a time, and all of it once more from the pool.
+VM_OPTIONS = ('--mem', '6144', '--hugepages', '1040', '--timeout', '2700')
+
+
+def bring_up_to_date() -> None:
+    """The bare loop, and what the outer VM has of it and of the bench."""
+    here = Path(__file__).resolve().parent
+    program = ROOT / 'bin/bare-loop'
+    newest = max(path.stat().st_mtime for path in here.glob('*.[ch]'))
+    if not program.exists() or program.stat().st_mtime < newest:
+        # Static, so that it runs in the outer VM as it does here.
+        subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-static',
+                        '-o', str(program), *map(str, here.glob('*.c'))],
+                       check=True)
+    subprocess.run([str(SCRIPTS / 'vm-image')], check=True)
+
+
+def measure(names: List[str]) -> bool:
+    """Run the programs where there is RWP; false if any of them failed."""
+    bring_up_to_date()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for name in names or PROGRAMS:
+        (RESULTS / f'{name}.json').unlink(missing_ok=True)
+    status = subprocess.run(
+        [str(SCRIPTS / 'on-rwp-kernel'), *VM_OPTIONS,
+         '--get', f'/run/work/bench:{RESULTS}', '--',
+         'python3', 'tests/rwp/bench/measure.py', *names],
+        check=False).returncode
+    # Where the host itself has RWP, the results are in its own work folder.
+    on_host = TOP / 'build/logs/host/bench'
+    if on_host.is_dir():
+        shutil.copytree(on_host, RESULTS, dirs_exist_ok=True)
+        shutil.rmtree(on_host)
+    return status == 0
+
+
+def load(name: str) -> Any:
+    """A result of the last measurement, or None."""
+    path = RESULTS / f'{name}.json'
+    if not path.exists():
+        return None
+    return json.loads(path.read_text(encoding='utf8'))
+
+
+def where(machine: Dict[str, Any]) -> str:
+    """One sentence on what was measured on."""
+    times = ('; it is emulated (TCG), so times are not those of hardware and '
+             'only ratios mean something' if machine['emulated'] else '')
+    return (f'{machine["qemu"]} on Linux {machine["kernel"]}, '
+            f'{machine["cpus"]} processors{times}.')
+
+
+def update_docs(rst: str) -> None:
+    """Between the two comments."""
+    begin, end = '.. figures begin\n', '.. figures end\n'
+    text = DOCS.read_text(encoding='utf8')
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    DOCS.write_text(f'{head}{begin}\n{rst}\n{end}{tail}', encoding='utf8')
+
+
+def main() -> int:
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--only', action='append', default=[],
+                        choices=PROGRAMS)
+    parser.add_argument('--report', action='store_true')
+    parser.add_argument('--update-docs', action='store_true')
+    args = parser.parse_args()
+
+    complete = args.report or measure(args.only)
+    tables: List[Table] = []
+    checks: List[Check] = []
+    for name in PROGRAMS:
+        result = load(name)
+        if result is None:
+            if not args.only or name in args.only:
+                print(f'bench: there are no results of {name}',
+                      file=sys.stderr)
+                complete = False
+            continue
+        more_tables, more_checks = REPORTS[name](result)
+        tables += more_tables
+        checks += more_checks
+    machine = load('machine')
+    if not machine:
+        return 2
+
+    text = '\n'.join([where(machine) + '\n', *(t.text() for t in tables),
+                      'Limits\n------', *map(str, checks)]) + '\n'
+    rst = '\n'.join([where(machine) + '\n', *(t.rst() for t in tables)])
+    (RESULTS / 'tables.txt').write_text(text, encoding='utf8')
+    (RESULTS / 'tables.rst').write_text(rst, encoding='utf8')
+    print(text)
+    if args.update_docs:
+        update_docs(rst)
+
+    broken = [check for check in checks if check.broken]
+    print(f'bench: {len(checks) - len(broken)} limits kept, '
+          f'{len(broken)} broken' + (': ' if broken else '') +
+          '; '.join(check.what for check in broken))
+    return 2 if not complete else 1 if broken else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,1102 @@
+/*
+ * Idle ages of pages, against a naive model
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The model below is written from the words of hw/rwp/age-map.h alone.  It
+ * has the number of an epoch for each page, never forgets one, and works out
+ * each answer from scratch, page by page.
+ *
+ * Random runs are reproducible with --seed.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "hw/rwp/age-map.h"
+
+#define ABSENT (-1)     /* in Model.last */
+#define SECOND INT64_C(1000000000)
+
+typedef struct Model {
+    uint64_t npages;
+    int64_t *last;          /* by page: epoch of the last access, or ABSENT */
+    uint64_t *recorded;     /* by page: last epoch that recorded it, or 0 */
+    uint64_t *populated;    /* by page: open epoch that populated it, or 0 */
+    bool *huge;             /* by page: its extent is mapped by a huge page */
+    uint64_t epoch;         /* last one begun */
+    bool open;
+    int64_t *end_ns;        /* by epoch; [0]: start */
+    uint64_t events;        /* pages recorded anew in the open epoch */
+    uint64_t accessed_min;  /* of the last completed epoch */
+    uint64_t accessed_max;
+    uint64_t promotions[RWP_AGE_LIMIT + 1];
+    uint64_t promotions_unsure;     /* of the age 0 */
+} Model;
+
+/* The map under test, and the model that it is compared with. */
+typedef struct Pair {
+    RwpAgeMap *map;
+    Model m;
+    int64_t now;
+} Pair;
+
+static bool one_in(int n)
+{
+    return !g_test_rand_int_range(0, n);
+}
+
+/* Random number in [@low, @high], which are inclusive. */
+static uint64_t between(uint64_t low, uint64_t high)
+{
+    g_assert_cmpuint(high - low, <, INT32_MAX);
+    return low + g_test_rand_int_range(0, high - low + 1);
+}
+
+static void model_reset(Model *m, int64_t now_ns)
+{
+    for (uint64_t p = 0; p < m->npages; p++) {
+        m->last[p] = ABSENT;
+        m->recorded[p] = 0;
+        m->populated[p] = 0;
+        m->huge[p] = false;
+    }
+    m->epoch = 0;
+    m->open = false;
+    m->end_ns[0] = now_ns;
+    m->events = 0;
+    m->accessed_min = m->accessed_max = 0;
+    memset(m->promotions, 0, sizeof(m->promotions));
+    m->promotions_unsure = 0;
+}
+
+static uint64_t model_completed(const Model *m)
+{
+    return m->open ? m->epoch - 1 : m->epoch;
+}
+
+static int model_age(const Model *m, uint64_t page)
+{
+    int64_t completed = model_completed(m);
+
+    if (m->last[page] == ABSENT) {
+        return RWP_AGE_ABSENT;
+    }
+    return MIN(MAX(completed - m->last[page], 0), RWP_AGE_LIMIT);
+}
+
+/* Whole extents are mapped by a huge page or not: the newest news counts. */
+static void model_set_huge(Model *m, uint64_t first, uint64_t count, bool huge)
+{
+    uint64_t end = QEMU_ALIGN_UP(first + count, RWP_EXTENT_PAGES);
+
+    if (count) {
+        for (uint64_t p = QEMU_ALIGN_DOWN(first, RWP_EXTENT_PAGES);
+             p < MIN(end, m->npages); p++) {
+            m->huge[p] = huge;
+        }
+    }
+}
+
+static void model_record(Model *m, uint64_t first, uint64_t count, bool huge)
+{
+    model_set_huge(m, first, count, huge);
+    for (uint64_t p = first; p < first + count; p++) {
+        if (m->recorded[p] == m->epoch) {
+            continue;
+        }
+        if (m->last[p] != ABSENT && m->populated[p] == m->epoch) {
+            /*
+             * The manual leaves open whether this is an access more.  As the
+             * age of such a page is 0, no other age is in doubt.
+             */
+            m->promotions_unsure++;
+        } else if (m->last[p] != ABSENT) {
+            m->promotions[model_age(m, p)]++;
+        }
+        m->recorded[p] = m->epoch;
+        m->last[p] = m->epoch;
+        m->events++;
+    }
+}
+
+static void model_end(Model *m, int64_t now_ns)
+{
+    m->open = false;
+    m->end_ns[m->epoch] = now_ns;
+    /*
+     * The manual leaves open whether a page counts that was discarded after
+     * it was recorded, and whether it counts twice if recorded once more; and
+     * whether one counts that was populated in the same epoch before.
+     */
+    m->accessed_min = 0;
+    for (uint64_t p = 0; p < m->npages; p++) {
+        m->accessed_min += m->recorded[p] == m->epoch &&
+                           m->populated[p] != m->epoch;
+    }
+    m->accessed_max = m->events;
+}
+
+static void model_discard(Model *m, uint64_t first, uint64_t count)
+{
+    /* Discarding a part splits a huge page. */
+    model_set_huge(m, first, count, false);
+    for (uint64_t p = first; p < first + count; p++) {
+        m->last[p] = ABSENT;
+        m->recorded[p] = 0;
+        m->populated[p] = 0;
+    }
+}
+
+static void model_populate(Model *m, uint64_t first, uint64_t count)
+{
+    for (uint64_t p = first; p < first + count; p++) {
+        if (m->last[p] == ABSENT) {
+            /*
+             * Age 0 now, and when the open epoch ends, if there is one; older
+             * with each after that.  It was not recorded by this.
+             */
+            m->last[p] = m->epoch;
+            m->populated[p] = m->open ? m->epoch : 0;
+        }
+    }
+}
+
+static bool model_next_run(const Model *m, uint64_t from, uint64_t end,
+                           RwpAgeRun *run)
+{
+    uint64_t p = from;
+
+    while (p < end && m->last[p] == ABSENT) {
+        p++;
+    }
+    if (p >= end) {
+        return false;
+    }
+    *run = (RwpAgeRun) {
+        .first = p, .age = model_age(m, p), .huge = m->huge[p],
+    };
+    while (p < end && model_age(m, p) == run->age &&
+           m->huge[p] == run->huge) {
+        p++;
+    }
+    run->count = p - run->first;
+    return true;
+}
+
+static uint64_t model_working_set(const Model *m, int64_t window_ns,
+                                  bool *complete)
+{
+    int64_t completed = model_completed(m);
+    int64_t since = m->end_ns[completed] - window_ns;
+    uint64_t pages = 0;
+
+    for (uint64_t p = 0; p < m->npages; p++) {
+        int64_t e = m->last[p];
+
+        if (e > completed) {
+            /* When it was accessed before is forgotten, so it counts. */
+            pages++;
+        } else if (e > 0 && completed - e < RWP_AGE_LIMIT) {
+            pages += e == completed || m->end_ns[e] > since;
+        }
+    }
+
+    *complete = m->end_ns[0] <= since;
+    for (int64_t e = 1; e <= completed - RWP_AGE_LIMIT; e++) {
+        if (m->end_ns[e] > since) {
+            /* Some of it is in the window, but its pages are just old. */
+            *complete = false;
+        }
+    }
+    return pages;
+}
+
+static void pair_init(Pair *t, uint64_t npages, uint64_t max_epochs)
+{
+    t->now = between(0, 2000000000);
+    t->map = rwp_age_map_new(npages, t->now);
+    t->m = (Model) {
+        .npages = npages,
+        .last = g_new0(int64_t, npages),
+        .recorded = g_new0(uint64_t, npages),
+        .populated = g_new0(uint64_t, npages),
+        .huge = g_new0(bool, npages),
+        .end_ns = g_new0(int64_t, max_epochs + 1),
+    };
+    model_reset(&t->m, t->now);
+}
+
+static void pair_destroy(Pair *t)
+{
+    rwp_age_map_free(t->map);
+    g_free(t->m.last);
+    g_free(t->m.recorded);
+    g_free(t->m.populated);
+    g_free(t->m.huge);
+    g_free(t->m.end_ns);
+}
+
+static void pair_reset(Pair *t)
+{
+    rwp_age_map_reset(t->map, t->now);
+    model_reset(&t->m, t->now);
+}
+
+static void pair_begin(Pair *t)
+{
+    rwp_age_map_begin(t->map);
+    if (!t->m.open) {
+        t->m.open = true;
+        t->m.epoch++;
+        t->m.events = 0;
+    }
+}
+
+static void pair_record(Pair *t, uint64_t first, uint64_t count, bool huge)
+{
+    rwp_age_map_record(t->map, first, count, huge);
+    model_record(&t->m, first, count, huge);
+}
+
+static void pair_end(Pair *t)
+{
+    rwp_age_map_end(t->map, t->now);
+    model_end(&t->m, t->now);
+}
+
+static void pair_discard(Pair *t, uint64_t first, uint64_t count)
+{
+    rwp_age_map_discard(t->map, first, count);
+    model_discard(&t->m, first, count);
+}
+
+static void pair_populate(Pair *t, uint64_t first, uint64_t count)
+{
+    rwp_age_map_populate(t->map, first, count);
+    model_populate(&t->m, first, count);
+}
+
+static void pair_set_huge(Pair *t, uint64_t first, uint64_t count, bool huge)
+{
+    rwp_age_map_set_huge(t->map, first, count, huge);
+    model_set_huge(&t->m, first, count, huge);
+}
+
+/* Returns the end of the run, or @end if there is none. */
+static uint64_t check_next_run(const Pair *t, uint64_t from, uint64_t end)
+{
+    RwpAgeRun want, got;
+    bool some = model_next_run(&t->m, from, end, &want);
+
+    g_assert_cmpint(rwp_age_map_next_run(t->map, from, end, &got), ==, some);
+    if (!some) {
+        return end;
+    }
+    g_assert_cmpuint(got.first, ==, want.first);
+    g_assert_cmpuint(got.count, ==, want.count);
+    g_assert_cmpuint(got.age, ==, want.age);
+    g_assert_cmpint(got.huge, ==, want.huge);
+    return got.first + got.count;
+}
+
+static void check_working_set(const Pair *t, int64_t window_ns)
+{
+    bool want_complete, complete;
+    uint64_t want = model_working_set(&t->m, window_ns, &want_complete);
+
+    g_assert_cmpuint(rwp_age_map_working_set(t->map, window_ns, &complete),
+                     ==, want);
+    g_assert_cmpint(complete, ==, want_complete);
+}
+
+/* Windows that begin just before, at and after the end of epoch @e. */
+static void check_window_edge(const Pair *t, uint64_t e)
+{
+    int64_t window = t->m.end_ns[model_completed(&t->m)] - t->m.end_ns[e];
+
+    check_working_set(t, MAX(window - 1, 0));
+    check_working_set(t, window);
+    check_working_set(t, window + 1);
+}
+
+/* What each extent costs: eleven bits.  The map itself is a few pages. */
+static uint64_t extents_metadata(uint64_t npages)
+{
+    return DIV_ROUND_UP(npages, RWP_EXTENT_PAGES) * 11 / 8 + 16 * KiB;
+}
+
+/*
+ * Host memory: at most a byte for each page, and at least that in extents
+ * whose pages are of different ages.
+ */
+static void check_metadata(const Pair *t)
+{
+    uint64_t host_page = qemu_real_host_page_size();
+    uint64_t low = 0;
+    uint64_t high = ROUND_UP(t->m.npages, host_page) +
+                    extents_metadata(t->m.npages);
+    uint64_t counted = 0;       /* end of the host pages counted already */
+    uint64_t metadata = rwp_age_map_metadata(t->map);
+
+    for (uint64_t p = 1; p < t->m.npages; p++) {
+        if (p % RWP_EXTENT_PAGES && p >= counted &&
+            model_age(&t->m, p) != model_age(&t->m, p - 1)) {
+            low += host_page;
+            counted = (p / host_page + 1) * host_page;
+        }
+    }
+    g_assert_cmpuint(metadata, >=, low);
+    g_assert_cmpuint(metadata, <=, high);
+}
+
+/* Ask everything there is to ask. */
+static void check(const Pair *t)
+{
+    const Model *m = &t->m;
+    uint64_t completed = model_completed(m);
+    uint64_t present = 0, huge = 0, sum = 0;
+    uint64_t want[RWP_AGE_LIMIT + 1] = { 0 };
+    uint64_t got[RWP_AGE_LIMIT + 1];
+
+    for (uint64_t p = 0; p < m->npages; p++) {
+        int age = model_age(m, p);
+
+        if (rwp_age_map_get(t->map, p) != age) {
+            g_test_message("page %" PRIu64 " of %" PRIu64 ", epoch %" PRIu64
+                           "%s, last accessed in %" PRIi64, p, m->npages,
+                           m->epoch, m->open ? " open" : "", m->last[p]);
+        }
+        g_assert_cmpint(rwp_age_map_get(t->map, p), ==, age);
+        if (age != RWP_AGE_ABSENT) {
+            want[age]++;
+            present++;
+            huge += m->huge[p];
+        }
+    }
+
+    memset(got, 0xff, sizeof(got));
+    rwp_age_map_idle(t->map, got);
+    for (unsigned age = 0; age <= RWP_AGE_LIMIT; age++) {
+        g_assert_cmpuint(got[age], ==, want[age]);
+        sum += got[age];
+    }
+    g_assert_cmpuint(sum, ==, present);
+    g_assert_cmpuint(rwp_age_map_present(t->map), ==, present);
+    g_assert_cmpuint(rwp_age_map_huge(t->map), ==, huge);
+
+    memset(got, 0xff, sizeof(got));
+    rwp_age_map_promotions(t->map, got);
+    g_assert_cmpuint(got[0], >=, m->promotions[0]);
+    g_assert_cmpuint(got[0], <=, m->promotions[0] + m->promotions_unsure);
+    for (unsigned age = 1; age <= RWP_AGE_LIMIT; age++) {
+        g_assert_cmpuint(got[age], ==, m->promotions[age]);
+    }
+
+    g_assert_cmpuint(rwp_age_map_epochs(t->map), ==, completed);
+    g_assert_cmpint(rwp_age_map_last_end(t->map), ==, m->end_ns[completed]);
+    g_assert_cmpuint(rwp_age_map_accessed(t->map), >=, m->accessed_min);
+    g_assert_cmpuint(rwp_age_map_accessed(t->map), <=, m->accessed_max);
+
+    check_window_edge(t, 0);
+    check_window_edge(t, between(0, completed));
+    if (completed >= RWP_AGE_LIMIT) {
+        check_window_edge(t, completed - RWP_AGE_LIMIT);
+    }
+    check_working_set(t, g_test_rand_int_range(0, INT32_MAX));
+    check_working_set(t, INT64_MAX);
+
+    for (uint64_t p = 0; p < m->npages; ) {
+        p = check_next_run(t, p, m->npages);
+    }
+    for (int i = 0; i < 4; i++) {
+        uint64_t from = between(0, m->npages);
+
+        check_next_run(t, from, between(from, m->npages));
+        check_next_run(t, from, m->npages);
+        check_next_run(t, 0, from);
+    }
+
+    check_metadata(t);
+}
+
+/* Some pages within [@low, @high), with a liking for edges. */
+static void some_range(uint64_t low, uint64_t high, uint64_t *first,
+                       uint64_t *count)
+{
+    uint64_t end;
+
+    *first = between(low, high - 1);
+    end = *first + 1;
+    switch (between(0, 7)) {
+    case 0:                     /* first page */
+        *first = low;
+        end = low + 1;
+        break;
+    case 1:                     /* last page */
+        *first = high - 1;
+        end = high;
+        break;
+    case 2:                     /* one extent, or what there is of it */
+        *first = MAX(QEMU_ALIGN_DOWN(*first, RWP_EXTENT_PAGES), low);
+        end = QEMU_ALIGN_UP(*first + 1, RWP_EXTENT_PAGES);
+        break;
+    case 3:                     /* up to the end of an extent, or one more */
+        end = QEMU_ALIGN_UP(*first + 1, RWP_EXTENT_PAGES) + between(0, 1);
+        break;
+    case 4:                     /* a few pages */
+        end = *first + between(1, 100);
+        break;
+    case 5:                     /* many pages */
+        end = between(*first + 1, high);
+        break;
+    default:                    /* a single page */
+        break;
+    }
+    *count = MIN(end, high) - *first;
+}
+
+/* What random_run() does besides recording and ending epochs. */
+typedef struct Profile {
+    unsigned epochs;
+    int check_one_in;           /* odds of a check in each place for one */
+    bool resets;
+    bool partly_huge;           /* else a huge page is present as a whole */
+} Profile;
+
+/*
+ * Whether the pages may be said to be huge.  A huge page is the whole of an
+ * extent, unless @profile is to try what happens if not.
+ */
+static bool some_huge(const Pair *t, const Profile *profile, uint64_t *first,
+                      uint64_t *count)
+{
+    uint64_t end;
+
+    if (!one_in(3)) {
+        return false;
+    }
+    if (profile->partly_huge) {
+        return true;
+    }
+    end = QEMU_ALIGN_UP(*first + *count, RWP_EXTENT_PAGES);
+    if (end > t->m.npages) {
+        return false;
+    }
+    *first = QEMU_ALIGN_DOWN(*first, RWP_EXTENT_PAGES);
+    *count = end - *first;
+    return true;
+}
+
+static void some_populate(Pair *t, const Profile *profile)
+{
+    uint64_t first, count;
+    bool huge;
+
+    some_range(0, t->m.npages, &first, &count);
+    huge = some_huge(t, profile, &first, &count);
+    pair_populate(t, first, count);
+    if (huge || one_in(3)) {
+        pair_set_huge(t, first, count, huge);
+    }
+}
+
+static void some_record(Pair *t, const Profile *profile, uint64_t low,
+                        uint64_t high)
+{
+    uint64_t first, count;
+    bool huge;
+
+    some_range(low, high, &first, &count);
+    huge = some_huge(t, profile, &first, &count);
+    pair_record(t, first, count, huge);
+    if (one_in(16)) {
+        /* The same again, or half of it. */
+        pair_record(t, first, huge || one_in(2) ? count : count / 2, huge);
+    }
+}
+
+static void random_run(uint64_t npages, const Profile *profile)
+{
+    uint64_t hot_first = 0, hot_end = npages;
+    unsigned quiet = 0;         /* epochs left without any access */
+    Pair t;
+
+    pair_init(&t, npages, profile->epochs);
+    check(&t);
+    if (one_in(2)) {
+        some_populate(&t, profile);
+        check(&t);
+    }
+
+    for (unsigned i = 0; i < profile->epochs; i++) {
+        uint64_t first, count;
+        unsigned records = between(0, 6);
+        bool all = i == 0 || one_in(300);
+
+        /*
+         * Much of the map must be left alone for more epochs than there are
+         * stamps; else a stamp that outlives its epoch goes unnoticed.
+         */
+        if (i % 40 == 1) {
+            hot_first = between(0, npages - 1);
+            hot_end = between(hot_first + 1,
+                              MIN(npages, hot_first + 1 + npages / 8));
+        }
+        if (one_in(100)) {
+            quiet = between(100, 320);
+        }
+        if (quiet) {
+            quiet--;
+            records = 0;
+            all = false;
+        }
+
+        pair_begin(&t);
+        if (one_in(profile->check_one_in)) {
+            check(&t);
+        }
+        if (all) {
+            pair_record(&t, 0, npages,
+                        one_in(2) && npages % RWP_EXTENT_PAGES == 0);
+        }
+        while (records--) {
+            if (one_in(64)) {
+                some_record(&t, profile, 0, npages);
+            } else {
+                some_record(&t, profile, hot_first, hot_end);
+            }
+            switch (between(0, 15)) {
+            case 0:             /* interrupted and taken up again */
+                pair_begin(&t);
+                break;
+            case 1:             /* given back, maybe just when recorded */
+                some_range(hot_first, hot_end, &first, &count);
+                pair_discard(&t, first, count);
+                break;
+            case 2:
+                some_populate(&t, profile);
+                break;
+            default:
+                break;
+            }
+        }
+        if (one_in(50)) {
+            /* No pages at all, maybe at the very end. */
+            pair_record(&t, between(0, npages), 0, true);
+            pair_discard(&t, between(0, npages), 0);
+            pair_populate(&t, between(0, npages), 0);
+            pair_set_huge(&t, between(0, npages), 0, true);
+        }
+        if (one_in(profile->check_one_in)) {
+            check(&t);
+        }
+        if (profile->resets && one_in(90)) {
+            /* With the epoch open. */
+            pair_reset(&t);
+            check(&t);
+            continue;
+        }
+
+        /* Irregular epochs; some end when they begin. */
+        t.now += one_in(8) ? 0 : one_in(16) ? SECOND : between(1, 1000000);
+        pair_end(&t);
+        if (one_in(profile->check_one_in)) {
+            check(&t);
+        }
+
+        if (one_in(10)) {
+            some_range(0, npages, &first, &count);
+            pair_discard(&t, first, MIN(count, npages / 8 + 1));
+        }
+        if (one_in(400)) {
+            pair_discard(&t, 0, npages);
+        }
+        if (one_in(10)) {
+            some_populate(&t, profile);
+        }
+        if (profile->resets && one_in(90)) {
+            pair_reset(&t);
+        }
+        if (one_in(profile->check_one_in)) {
+            check(&t);
+        }
+    }
+
+    check(&t);
+    pair_destroy(&t);
+}
+
+static void test_random(const void *opaque)
+{
+    uint64_t npages = GPOINTER_TO_UINT(opaque);
+
+    /* Big maps are checked less often, as each check looks at all of it. */
+    random_run(npages, &(Profile) {
+        .epochs = npages < 5000 ? 1200 : 700,
+        .check_one_in = 3 + npages / 600,
+    });
+    random_run(npages, &(Profile) {
+        .epochs = 300,
+        .check_one_in = 3 + npages / 600,
+        .resets = true,
+    });
+}
+
+/* Huge pages that are said to be there by half, and in a short last extent. */
+static void test_huge_partial(void)
+{
+    static const unsigned sizes[] = { 1, 511, 513, 1025, 3000 };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        random_run(sizes[i], &(Profile) {
+            .epochs = 300,
+            .check_one_in = 3,
+            .partly_huge = true,
+        });
+    }
+}
+
+/* A map without pages in it answers everything, and with nothing. */
+static void test_empty(void)
+{
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(1000, 5 * SECOND);
+    uint64_t pages[RWP_AGE_LIMIT + 1];
+    RwpAgeRun run;
+    bool complete;
+
+    for (int epochs = 0; epochs < 2; epochs++) {
+        g_assert_cmpuint(rwp_age_map_epochs(map), ==, epochs);
+        g_assert_cmpint(rwp_age_map_last_end(map), ==, (5 + epochs) * SECOND);
+        g_assert_cmpuint(rwp_age_map_accessed(map), ==, 0);
+        g_assert_cmpuint(rwp_age_map_present(map), ==, 0);
+        g_assert_cmpuint(rwp_age_map_huge(map), ==, 0);
+        g_assert_cmpint(rwp_age_map_get(map, 0), ==, RWP_AGE_ABSENT);
+        g_assert_cmpint(rwp_age_map_get(map, 999), ==, RWP_AGE_ABSENT);
+        g_assert_false(rwp_age_map_next_run(map, 0, 1000, &run));
+        g_assert_false(rwp_age_map_next_run(map, 0, 0, &run));
+        g_assert_false(rwp_age_map_next_run(map, 1000, 1000, &run));
+
+        memset(pages, 0xff, sizeof(pages));
+        rwp_age_map_idle(map, pages);
+        for (unsigned age = 0; age <= RWP_AGE_LIMIT; age++) {
+            g_assert_cmpuint(pages[age], ==, 0);
+        }
+        memset(pages, 0xff, sizeof(pages));
+        rwp_age_map_promotions(map, pages);
+        for (unsigned age = 0; age <= RWP_AGE_LIMIT; age++) {
+            g_assert_cmpuint(pages[age], ==, 0);
+        }
+
+        /* Accesses have been seen for as many seconds as there are epochs. */
+        g_assert_cmpuint(rwp_age_map_working_set(map, epochs * SECOND,
+                                                 &complete), ==, 0);
+        g_assert_true(complete);
+        g_assert_cmpuint(rwp_age_map_working_set(map, epochs * SECOND + 1,
+                                                 &complete), ==, 0);
+        g_assert_false(complete);
+
+        rwp_age_map_begin(map);
+        rwp_age_map_end(map, 6 * SECOND);
+    }
+
+    rwp_age_map_free(NULL);
+}
+
+/* Examples by hand, so that test and model cannot err together. */
+static void test_ages(void)
+{
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(10, 0);
+    uint64_t pages[RWP_AGE_LIMIT + 1];
+
+    rwp_age_map_begin(map);
+    g_assert_cmpuint(rwp_age_map_epochs(map), ==, 0);
+    rwp_age_map_record(map, 2, 3, false);
+    rwp_age_map_record(map, 4, 2, false);
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, 0);
+    rwp_age_map_end(map, 1);
+    g_assert_cmpuint(rwp_age_map_epochs(map), ==, 1);
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, 4);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, 4);
+    g_assert_cmpint(rwp_age_map_get(map, 1), ==, RWP_AGE_ABSENT);
+    g_assert_cmpint(rwp_age_map_get(map, 2), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, 5), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, 6), ==, RWP_AGE_ABSENT);
+
+    rwp_age_map_begin(map);
+    /* Not older before the epoch is complete. */
+    g_assert_cmpint(rwp_age_map_get(map, 2), ==, 0);
+    rwp_age_map_record(map, 5, 2, false);
+    rwp_age_map_end(map, 2);
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, 2);
+    g_assert_cmpint(rwp_age_map_get(map, 2), ==, 1);
+    g_assert_cmpint(rwp_age_map_get(map, 5), ==, 0);
+
+    rwp_age_map_begin(map);
+    g_assert_cmpint(rwp_age_map_get(map, 2), ==, 1);
+    rwp_age_map_record(map, 2, 1, false);
+    g_assert_cmpint(rwp_age_map_get(map, 2), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, 3), ==, 1);
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, 2);
+    /* Interrupted: it is still the same epoch. */
+    rwp_age_map_begin(map);
+    g_assert_cmpint(rwp_age_map_get(map, 3), ==, 1);
+    rwp_age_map_record(map, 2, 1, false);
+    rwp_age_map_end(map, 3);
+    g_assert_cmpuint(rwp_age_map_epochs(map), ==, 3);
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, 1);
+    g_assert_cmpint(rwp_age_map_get(map, 2), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, 3), ==, 2);
+    g_assert_cmpint(rwp_age_map_get(map, 5), ==, 1);
+
+    rwp_age_map_idle(map, pages);
+    g_assert_cmpuint(pages[0], ==, 1);
+    g_assert_cmpuint(pages[1], ==, 2);
+    g_assert_cmpuint(pages[2], ==, 2);
+    rwp_age_map_promotions(map, pages);
+    g_assert_cmpuint(pages[0], ==, 1);      /* page 5 in epoch 2 */
+    g_assert_cmpuint(pages[1], ==, 1);      /* page 2 in epoch 3 */
+    g_assert_cmpuint(pages[2], ==, 0);
+}
+
+/* Each page comes back after another number of epochs, all beyond the ring. */
+static void test_saturation(void)
+{
+    const unsigned npages = 1100;
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(npages, 0);
+    uint64_t pages[RWP_AGE_LIMIT + 1];
+
+    rwp_age_map_begin(map);
+    rwp_age_map_record(map, 0, npages, false);
+    rwp_age_map_end(map, 0);
+    for (unsigned age = 0; age < npages; age++) {
+        g_assert_cmpint(rwp_age_map_get(map, npages - 1), ==,
+                        MIN(age, RWP_AGE_LIMIT));
+        rwp_age_map_begin(map);
+        rwp_age_map_record(map, age, 1, false);
+        rwp_age_map_end(map, 0);
+        g_assert_cmpuint(rwp_age_map_accessed(map), ==, 1);
+    }
+
+    rwp_age_map_promotions(map, pages);
+    for (unsigned age = 0; age < RWP_AGE_LIMIT; age++) {
+        g_assert_cmpuint(pages[age], ==, 1);
+    }
+    g_assert_cmpuint(pages[RWP_AGE_LIMIT], ==, npages - RWP_AGE_LIMIT);
+
+    rwp_age_map_idle(map, pages);
+    for (unsigned age = 0; age < RWP_AGE_LIMIT; age++) {
+        g_assert_cmpuint(pages[age], ==, 1);
+    }
+    g_assert_cmpuint(pages[RWP_AGE_LIMIT], ==, npages - RWP_AGE_LIMIT);
+}
+
+/*
+ * Nothing but empty epochs, for maps in which the sweep's share of each epoch
+ * is nothing, one extent or several.
+ */
+static void test_idle(void)
+{
+    static const unsigned extents[] = { 1, 2, 31, 32, 33, 65, 100 };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(extents); i++) {
+        uint64_t npages = extents[i] * RWP_EXTENT_PAGES - i;
+        g_autoptr(RwpAgeMap) map = rwp_age_map_new(npages, 0);
+        uint64_t pages[RWP_AGE_LIMIT + 1];
+
+        for (unsigned e = 0; e < 900; e++) {
+            RwpAgeRun run;
+
+            rwp_age_map_begin(map);
+            if (e == 0) {
+                rwp_age_map_record(map, 0, npages, false);
+            }
+            rwp_age_map_end(map, e);
+            rwp_age_map_idle(map, pages);
+            g_assert_cmpuint(pages[MIN(e, RWP_AGE_LIMIT)], ==, npages);
+            if (e % 16 == 0) {
+                g_assert_true(rwp_age_map_next_run(map, 0, npages, &run));
+                g_assert_cmpuint(run.count, ==, npages);
+                g_assert_cmpuint(run.age, ==, MIN(e, RWP_AGE_LIMIT));
+            }
+        }
+        rwp_age_map_promotions(map, pages);
+        for (unsigned age = 0; age <= RWP_AGE_LIMIT; age++) {
+            g_assert_cmpuint(pages[age], ==, 0);
+        }
+    }
+}
+
+static void test_discard(void)
+{
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(1025, 0);
+    uint64_t pages[RWP_AGE_LIMIT + 1];
+
+    rwp_age_map_discard(map, 0, 1025);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, 0);
+    rwp_age_map_begin(map);
+    rwp_age_map_record(map, 0, 1025, false);
+    rwp_age_map_end(map, 1);
+
+    rwp_age_map_discard(map, 511, 2);
+    rwp_age_map_discard(map, 1024, 1);
+    rwp_age_map_discard(map, 700, 0);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, 1022);
+    g_assert_cmpint(rwp_age_map_get(map, 510), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, 511), ==, RWP_AGE_ABSENT);
+    g_assert_cmpint(rwp_age_map_get(map, 512), ==, RWP_AGE_ABSENT);
+    g_assert_cmpint(rwp_age_map_get(map, 513), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, 1024), ==, RWP_AGE_ABSENT);
+    /* What was accessed then was accessed then. */
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, 1025);
+
+    /* The first access to an absent page is no promotion. */
+    rwp_age_map_begin(map);
+    rwp_age_map_record(map, 510, 2, false);
+    rwp_age_map_end(map, 2);
+    rwp_age_map_promotions(map, pages);
+    g_assert_cmpuint(pages[0], ==, 1);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, 1023);
+}
+
+static void test_populate(void)
+{
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(600, 0);
+    uint64_t pages[RWP_AGE_LIMIT + 1];
+
+    /* Before the first epoch. */
+    rwp_age_map_populate(map, 0, 4);
+    g_assert_cmpint(rwp_age_map_get(map, 3), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, 4), ==, RWP_AGE_ABSENT);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, 4);
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, 0);
+
+    rwp_age_map_begin(map);
+    rwp_age_map_record(map, 0, 1, false);
+    rwp_age_map_end(map, 1);
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, 1);
+    g_assert_cmpint(rwp_age_map_get(map, 0), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, 1), ==, 1);
+
+    /* Present ones keep their age. */
+    rwp_age_map_populate(map, 0, 600);
+    g_assert_cmpint(rwp_age_map_get(map, 1), ==, 1);
+    g_assert_cmpint(rwp_age_map_get(map, 4), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, 599), ==, 0);
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, 1);
+
+    /* In an open epoch: not recorded by that. */
+    rwp_age_map_discard(map, 10, 2);
+    rwp_age_map_begin(map);
+    rwp_age_map_populate(map, 10, 2);
+    g_assert_cmpint(rwp_age_map_get(map, 10), ==, 0);
+    rwp_age_map_record(map, 2, 3, false);
+    rwp_age_map_end(map, 2);
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, 3);
+    g_assert_cmpint(rwp_age_map_get(map, 10), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, 9), ==, 1);
+    rwp_age_map_promotions(map, pages);
+    g_assert_cmpuint(pages[0], ==, 2);      /* pages 0 and 4 */
+    g_assert_cmpuint(pages[1], ==, 2);      /* pages 2 and 3 */
+}
+
+static void test_huge(void)
+{
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(3 * RWP_EXTENT_PAGES + 100, 0);
+    RwpAgeRun run;
+
+    rwp_age_map_begin(map);
+    rwp_age_map_record(map, 0, 2 * RWP_EXTENT_PAGES, true);
+    rwp_age_map_record(map, 0, 2 * RWP_EXTENT_PAGES, true);
+    rwp_age_map_record(map, 2 * RWP_EXTENT_PAGES, RWP_EXTENT_PAGES, false);
+    g_assert_cmpuint(rwp_age_map_huge(map), ==, 2 * RWP_EXTENT_PAGES);
+    rwp_age_map_end(map, 1);
+
+    /* Same age, other mapping: another run. */
+    g_assert_true(rwp_age_map_next_run(map, 5, 3 * RWP_EXTENT_PAGES, &run));
+    g_assert_true(run.huge);
+    g_assert_cmpuint(run.first, ==, 5);
+    g_assert_cmpuint(run.count, ==, 2 * RWP_EXTENT_PAGES - 5);
+
+    /* Discarding a part splits the huge page; its other pages stay. */
+    rwp_age_map_discard(map, RWP_EXTENT_PAGES + 7, 1);
+    g_assert_cmpuint(rwp_age_map_huge(map), ==, RWP_EXTENT_PAGES);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, 3 * RWP_EXTENT_PAGES - 1);
+    g_assert_true(rwp_age_map_next_run(map, 0, 3 * RWP_EXTENT_PAGES, &run));
+    g_assert_true(run.huge);
+    g_assert_cmpuint(run.count, ==, RWP_EXTENT_PAGES);
+    g_assert_true(rwp_age_map_next_run(map, RWP_EXTENT_PAGES,
+                                       3 * RWP_EXTENT_PAGES, &run));
+    g_assert_false(run.huge);
+    g_assert_cmpuint(run.count, ==, 7);
+
+    /* Seen with base pages: the same. */
+    rwp_age_map_begin(map);
+    rwp_age_map_record(map, 0, RWP_EXTENT_PAGES, false);
+    g_assert_cmpuint(rwp_age_map_huge(map), ==, 0);
+    rwp_age_map_end(map, 2);
+
+    /* Seen without an access. */
+    rwp_age_map_set_huge(map, 0, RWP_EXTENT_PAGES, true);
+    g_assert_cmpuint(rwp_age_map_huge(map), ==, RWP_EXTENT_PAGES);
+    g_assert_cmpint(rwp_age_map_get(map, 0), ==, 0);
+    g_assert_cmpint(rwp_age_map_get(map, RWP_EXTENT_PAGES), ==, 1);
+    rwp_age_map_set_huge(map, 0, RWP_EXTENT_PAGES, false);
+    g_assert_cmpuint(rwp_age_map_huge(map), ==, 0);
+    rwp_age_map_set_huge(map, 0, RWP_EXTENT_PAGES, true);
+
+    rwp_age_map_reset(map, 3);
+    g_assert_cmpuint(rwp_age_map_huge(map), ==, 0);
+}
+
+static uint64_t ask_working_set(const RwpAgeMap *map, int64_t window_ns,
+                                bool complete)
+{
+    bool got;
+    uint64_t pages = rwp_age_map_working_set(map, window_ns, &got);
+
+    g_assert_cmpint(got, ==, complete);
+    return pages;
+}
+
+static void test_working_set(void)
+{
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(2000, 1000);
+
+    /* Epoch e ends at 1000 + 10 * e, and sees e pages that no other sees. */
+    for (uint64_t e = 1, first = 0; e <= 4; first += e, e++) {
+        rwp_age_map_begin(map);
+        rwp_age_map_record(map, first, e, false);
+        rwp_age_map_end(map, 1000 + 10 * e);
+    }
+    g_assert_cmpuint(ask_working_set(map, 0, true), ==, 4);
+    g_assert_cmpuint(ask_working_set(map, 10, true), ==, 4);
+    g_assert_cmpuint(ask_working_set(map, 11, true), ==, 4 + 3);
+    g_assert_cmpuint(ask_working_set(map, 20, true), ==, 4 + 3);
+    g_assert_cmpuint(ask_working_set(map, 30, true), ==, 4 + 3 + 2);
+    g_assert_cmpuint(ask_working_set(map, 40, true), ==, 4 + 3 + 2 + 1);
+    g_assert_cmpuint(ask_working_set(map, 41, false), ==, 4 + 3 + 2 + 1);
+
+    /*
+     * All of RWP_AGE_LIMIT epochs can be told apart: ages 0 to one less.
+     * One epoch more cannot, even if but one nanosecond of it is asked for.
+     */
+    for (uint64_t e = 5; e <= RWP_AGE_LIMIT; e++) {
+        rwp_age_map_begin(map);
+        rwp_age_map_end(map, 1000 + 10 * e);
+    }
+    g_assert_cmpuint(ask_working_set(map, 10 * RWP_AGE_LIMIT, true), ==, 10);
+    g_assert_cmpuint(ask_working_set(map, 10 * RWP_AGE_LIMIT + 1, false), ==,
+                     10);
+    rwp_age_map_begin(map);
+    rwp_age_map_end(map, 1000 + 10 * (RWP_AGE_LIMIT + 1));
+    g_assert_cmpuint(ask_working_set(map, 10 * RWP_AGE_LIMIT, true), ==, 9);
+    g_assert_cmpuint(ask_working_set(map, 10 * RWP_AGE_LIMIT + 1, false), ==,
+                     9);
+}
+
+/* 1 TiB of address space, 4 MiB of memory: both cost what the latter costs. */
+static void test_sparse(void)
+{
+    const uint64_t npages = UINT64_C(1) << 28;
+    const uint64_t present = 1024;
+    const uint64_t step = npages / present;
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(npages, 0);
+    uint64_t host_page = qemu_real_host_page_size();
+    uint64_t pages[RWP_AGE_LIMIT + 1];
+    uint64_t empty = rwp_age_map_metadata(map);
+    uint64_t at = 0, found = 0;
+    RwpAgeRun run;
+
+    g_assert_cmpuint(empty, <=, extents_metadata(npages));
+    g_assert_cmpuint(empty, <, 1 * MiB);
+
+    /* Side by side. */
+    rwp_age_map_populate(map, npages - present, present);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, present);
+    g_assert_cmpuint(rwp_age_map_metadata(map), <=, empty + 2 * host_page);
+    rwp_age_map_discard(map, 0, npages);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, 0);
+    g_assert_cmpuint(rwp_age_map_metadata(map), <=, empty + 2 * host_page);
+
+    /* Far apart: one host page of stamps for each at worst. */
+    for (uint64_t e = 0; e < 600; e++) {
+        rwp_age_map_begin(map);
+        for (uint64_t i = 0; i < present && e % 300 == 0; i++) {
+            rwp_age_map_record(map, i * step + i, 1, false);
+        }
+        rwp_age_map_end(map, e);
+        rwp_age_map_idle(map, pages);
+        g_assert_cmpuint(pages[MIN(e % 300, RWP_AGE_LIMIT)], ==, present);
+    }
+    g_assert_cmpuint(rwp_age_map_metadata(map), <=,
+                     empty + (2 + present) * host_page);
+
+    while (rwp_age_map_next_run(map, at, npages, &run)) {
+        g_assert_cmpuint(run.first, ==, found * step + found);
+        g_assert_cmpuint(run.count, ==, 1);
+        g_assert_cmpuint(run.age, ==, RWP_AGE_LIMIT);
+        at = run.first + run.count;
+        found++;
+    }
+    g_assert_cmpuint(found, ==, present);
+    rwp_age_map_promotions(map, pages);
+    g_assert_cmpuint(pages[RWP_AGE_LIMIT], ==, present);
+
+    rwp_age_map_reset(map, 0);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, 0);
+    g_assert_cmpuint(rwp_age_map_metadata(map), ==, empty);
+}
+
+/* All of 1 GiB in pages of 4 KiB: at most 0.05 % of that. */
+static void test_full(void)
+{
+    const uint64_t npages = 1 * GiB / (4 * KiB);
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(npages, 0);
+
+    rwp_age_map_begin(map);
+    rwp_age_map_record(map, 0, npages, true);
+    rwp_age_map_end(map, 0);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, npages);
+    g_assert_cmpuint(rwp_age_map_metadata(map), <=, 1 * GiB / 10000 * 5);
+
+    /* The worst case: no two neighbours are of the same age. */
+    rwp_age_map_begin(map);
+    for (uint64_t p = 0; p < npages; p += 2) {
+        rwp_age_map_record(map, p, 1, false);
+    }
+    rwp_age_map_end(map, 1);
+    g_assert_cmpuint(rwp_age_map_present(map), ==, npages);
+    g_assert_cmpuint(rwp_age_map_accessed(map), ==, npages / 2);
+    g_assert_cmpuint(rwp_age_map_metadata(map), >=, npages);
+    g_assert_cmpuint(rwp_age_map_metadata(map), <=, 1 * GiB / 10000 * 5);
+}
+
+int main(int argc, char **argv)
+{
+    static const unsigned sizes[] = {
+        1, 2, 3, 511, 512, 513, 1023, 1024, 1025, 1535, 2049, 4096, 9999,
+        16384, 40007,
+    };
+
+    g_test_init(&argc, &argv, NULL);
+
+    g_test_add_func("/rwp/age-map/empty", test_empty);
+    g_test_add_func("/rwp/age-map/ages", test_ages);
+    g_test_add_func("/rwp/age-map/saturation", test_saturation);
+    g_test_add_func("/rwp/age-map/idle", test_idle);
+    g_test_add_func("/rwp/age-map/discard", test_discard);
+    g_test_add_func("/rwp/age-map/populate", test_populate);
+    g_test_add_func("/rwp/age-map/huge", test_huge);
+    g_test_add_func("/rwp/age-map/huge/partial", test_huge_partial);
+    g_test_add_func("/rwp/age-map/working-set", test_working_set);
+    g_test_add_func("/rwp/age-map/metadata/sparse", test_sparse);
+    g_test_add_func("/rwp/age-map/metadata/full", test_full);
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        g_autofree char *path = g_strdup_printf("/rwp/age-map/random/%u",
+                                                sizes[i]);
+
+        g_test_add_data_func(path, GUINT_TO_POINTER(sizes[i]), test_random);
+    }
+
+    return g_test_run();
+}
