@@ -314,8 +314,9 @@ def show(file: BinaryIO, args: argparse.Namespace) -> None:
                   'idle-ages': summary.idle_ages()}
         if args.ranges:
             answer['ranges'] = runs
-        json.dump(answer, sys.stdout, indent=1)
-        print()
+        # In one line: indenting takes ten times as long, and a guest can have
+        # millions of ranges.
+        print(json.dumps(answer))
         return
     if args.ranges:
         print()

@@ -5,6 +5,11 @@
 # Sourced after settings.sh.
 # shellcheck shell=bash
 
+# What ninja says itself is for its log; its children have the user's terminal.
+if [ -n "${RWP_UNDER_NINJA:-}" ]; then
+    exec >&5 2>&6
+fi
+
 # Their order here is their number on the screen.
 RWP_STEPS=(packages fetch tree configure compile vm)
 
@@ -33,7 +38,7 @@ die() {
     {
         printf '\nerror: %s\n' "$1"
         [ $# -lt 2 ] || printf '       %s\n' "${@:2}"
-    } >"${RWP_LAST_WORDS:-/dev/stderr}"
+    } >&2
     exit 1
 }
 

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+import select
 import socket
 import subprocess
 import sys
@@ -128,9 +129,23 @@ class GuestLoad:
     def ask(self, request: str, timeout: float = PATIENCE,
             damage_is_fatal: bool = True) -> Dict[str, str]:
         """Send a request, and return what the answer says."""
+        return self.answer(self.send(request), timeout, damage_is_fatal)
+
+    def send(self, request: str) -> str:
+        """Send a request; returns its tag."""
         tag = f't{next(self._tags)}'
-        deadline = time.monotonic() + timeout
         self._port.sendall(f'{tag} {request}\n'.encode())
+        return tag
+
+    def has_answer(self) -> bool:
+        """Whether there is something to read."""
+        return b'\n' in self._received or \
+            bool(select.select([self._port], [], [], 0)[0])
+
+    def answer(self, tag: str, timeout: float = PATIENCE,
+               damage_is_fatal: bool = True) -> Dict[str, str]:
+        """Wait for the answer to a request, and return what it says."""
+        deadline = time.monotonic() + timeout
         while True:
             line = self._line(deadline)
             words = line.split()
@@ -139,7 +154,7 @@ class GuestLoad:
                     self._unasked(line)
                 continue
             if words[1:2] != ['ok']:
-                raise LoadError(f'"{request}": {" ".join(words[2:])}')
+                raise LoadError(' '.join(words[2:]))
             return dict(word.partition('=')[::2] for word in words[2:])
 
     def alloc(self, layout: str, thp: str = 'off', seed: int = 1,

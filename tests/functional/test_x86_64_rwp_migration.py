@@ -45,7 +45,7 @@ class Migration(QemuSystemTest):
         guest = self.make_guest('source', **backend)
         guest.boot()
         guest.load.alloc('scattered', hot=HOT_MIB, warm=16, cold=64)
-        guest.load.ask('run hot write=50 period=1000 check=on')
+        guest.load.ask('run hot write=50 period=1000')
         guest.load.ask('wait hot rounds=1')
         self.assertEqual(guest.working_set()['state'], 'active')
         return guest
@@ -192,6 +192,8 @@ class Migration(QemuSystemTest):
         self.wait_status(source, 'active')
         source.vm.cmd('migrate_cancel')
         self.wait_status(source, 'cancelled')
+        # It has got half a guest, and ends.
+        destination.vm.wait()
 
         source.wait_state_event('active')
         self.check_tracks_again(source)

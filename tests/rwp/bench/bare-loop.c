@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bare-epoch.h"
+#include "epoch-thread.h"
 #include "tlb-settle.h"
 
 typedef unsigned long long ull;
@@ -30,7 +30,7 @@ typedef unsigned long long ull;
 static void answer_epoch(const BareMemory *m, const char *strategy)
 {
     BareStrategy s = bare_strategy_parse(strategy);
-    BareEpoch e = bare_epoch_run(m, &s);
+    BareEpoch e = epoch_thread_run(m, &s);
 
     printf("{\"scan_us\": %.1f, \"arm_us\": %.1f, \"longest_us\": %.1f, "
            "\"cpu_us\": %.1f, \"scan_calls\": %llu, \"arm_calls\": %llu, "
@@ -51,6 +51,7 @@ int main(int argc, char **argv)
     m = bare_memory_map(argv[1], strtoull(argv[2], NULL, 0) << 20);
     bare_memory_touch(&m, argc == 4 ? argv[3] : "all");
     bare_epoch_start(&m);
+    epoch_thread_start();
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("{\"granule\": %llu}\n", (ull)m.granule);
 

@@ -44,12 +44,17 @@ class ExactMemory:
         self._port, theirs = socket.socketpair()
         os.set_inheritable(theirs.fileno(), True)
         self._vm.add_args(
+            # Otherwise threads have no names, and ours is not to be found.
+            '-name', 'bench,debug-threads=on',
             '-nodefaults', '-accel', 'qtest',
             '-chardev', f'socket,id=qtest,fd={theirs.fileno()}',
             '-qtest', 'chardev:qtest', '-qtest-log', 'none',
             '-object', ','.join([f'memory-backend-rwp,id={ID},size={mib}M'] +
                                 [f'{k}={v}' for k, v in properties.items()]),
-            '-machine', f'none,memory-backend={ID}', '-m', f'{mib}M')
+            # The qtest server reads and writes as the first processor does.
+            '-machine', f'none,memory-backend={ID}',
+            '-cpu', 'qemu64,apic-id=0',
+            '-m', f'{mib}M')
         try:
             self._vm.launch()
         finally:

@@ -154,7 +154,8 @@ def measure(name: str, cycles: int, directory: str) -> Dict[str, Any]:
     guest = RwpGuest(vm, directory, mib=GUEST_MIB, tracking='off',
                      thp=setting['thp'])
     try:
-        guest.boot()
+        # Otherwise threads have no names, and the tracker's is not found.
+        guest.boot('-name', 'bench,debug-threads=on')
         guest.load.alloc(setting['layout'], thp=setting['thp'],
                          hot=HOT_MIB, cold=COLD_MIB)
         guest.load.ask('run hot period=0 write=50')

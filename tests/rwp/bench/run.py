@@ -46,7 +46,7 @@ def bring_up_to_date() -> None:
     if not program.exists() or program.stat().st_mtime < newest:
         # Static, so that it runs in the outer VM as it does here.
         subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-static',
-                        '-o', str(program), *map(str, here.glob('*.c'))],
+                        '-pthread', '-o', str(program), *map(str, here.glob('*.c'))],
                        check=True)
     subprocess.run([str(SCRIPTS / 'vm-image')], check=True)
 

@@ -1,0 +1,522 @@
+/*
+ * memory-backend-rwp: tracking steps aside for those who read all memory or
+ * watch it themselves, and returns
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A migration is held in its middle by a bandwidth that lets a page or two
+ * pass a second.
+ */
+
+#include "qemu/osdep.h"
+#include "rwp-qtest.h"
+
+#define SIZE        (16 * MiB)
+#define FILLED      (6 * MiB)
+#define SLOW        4096
+#define FAST        (100 * GiB)
+
+#define SECOND_NS   1000000000LL
+
+static void set_parameter(QTestState *qts, const char *name, uint64_t value)
+{
+    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-set-parameters',"
+                             " 'arguments': { %s: %" PRIu64 " } }", name,
+                             value);
+}
+
+static void set_speed(QTestState *qts, uint64_t bytes)
+{
+    set_parameter(qts, "max-bandwidth", bytes);
+}
+
+static void set_capability(QTestState *qts, const char *name)
+{
+    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-set-capabilities',"
+                             " 'arguments': { 'capabilities': ["
+                             " { 'capability': %s, 'state': true } ] } }",
+                             name);
+}
+
+static void migrate(QTestState *qts, const char *uri)
+{
+    /* What to do when all is sent must not depend on the speed so far. */
+    set_parameter(qts, "downtime-limit", 60000);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate',"
+                             " 'arguments': { 'uri': %s } }", uri);
+}
+
+static char *migration_status(QTestState *qts)
+{
+    g_autoptr(QDict) info =
+        qtest_qmp_assert_success_ref(qts, "{ 'execute': 'query-migrate' }");
+
+    return g_strdup(qdict_get_try_str(info, "status"));
+}
+
+static void wait_migration(QTestState *qts, const char *status)
+{
+    int64_t start = 0;
+
+    while (true) {
+        g_autofree char *now = migration_status(qts);
+
+        if (!g_strcmp0(now, status)) {
+            return;
+        }
+        g_assert_cmpstr(now, !=, "failed");
+        rwp_deadline(&start);
+    }
+}
+
+/* Wait for the event that tells of @state; the others before it are dropped. */
+static void wait_event(QTestState *qts, const char *state, const char *reason)
+{
+    while (true) {
+        g_autoptr(QDict) event =
+            qtest_qmp_eventwait_ref(qts, "WORKING_SET_STATE_CHANGE");
+        QDict *data = qdict_get_qdict(event, "data");
+
+        g_assert_cmpstr(qdict_get_str(data, "id"), ==, "ram0");
+        g_assert_cmpstr(qdict_get_str(data, "qom-path"), ==, "/objects/ram0");
+        if (g_str_equal(qdict_get_str(data, "state"), state)) {
+            g_assert_cmpstr(qdict_get_try_str(data, "reason"), ==, reason);
+            return;
+        }
+    }
+}
+
+/* Let go of the events that are held back for being too many a second. */
+static void release_events(QTestState *qts)
+{
+    qtest_clock_step(qts, 2 * SECOND_NS);
+}
+
+/* Start a machine, and give its pages contents and different ages. */
+static RwpVm *start(const RwpMemory *memory)
+{
+    RwpVm *vm = rwp_vm_new(memory, SIZE, " ");
+
+    release_events(vm->qts);
+    rwp_vm_write(vm, 0, FILLED);
+    rwp_vm_scan(vm);
+    rwp_vm_write(vm, 2 * MiB, 1);
+    rwp_vm_scan(vm);
+    rwp_vm_write(vm, 4 * MiB, 4 * KiB);
+    rwp_vm_scan(vm);
+    return vm;
+}
+
+/* While tracking stands aside, all is told as of the last scan. */
+static void check_aside(RwpVm *vm, const char *reason)
+{
+    g_autofree char *error =
+        g_strdup_printf("accesses to the memory of 'ram0' are not tracked:"
+                        " tracking is suspended, %s", reason);
+
+    rwp_wait_state(vm->qts, "ram0", "suspended");
+    rwp_assert_state(vm->qts, "ram0", "suspended", reason);
+    rwp_vm_check(vm);
+    rwp_assert_error(vm->qts, error, "{ 'execute': 'scan-working-set',"
+                     " 'arguments': { 'id': 'ram0' } }");
+    /* Without an ID it scans those that can be, here none. */
+    rwp_scan(vm->qts, NULL);
+    rwp_vm_check(vm);
+}
+
+/* After it has returned, ages go on from where they were. */
+static void check_return(RwpVm *vm)
+{
+    rwp_wait_state(vm->qts, "ram0", "active");
+    rwp_assert_state(vm->qts, "ram0", "active", NULL);
+    rwp_vm_suspended(vm);
+    rwp_vm_scan(vm);
+    rwp_vm_write(vm, 1 * MiB, 1);
+    rwp_vm_read(vm, 2 * MiB, 1);
+    rwp_vm_write(vm, SIZE - 1, 1);
+    rwp_vm_scan(vm);
+    rwp_vm_scan(vm);
+}
+
+/* Pages that are touched in the meantime: known, unknown. */
+static void touch_meanwhile(RwpVm *vm)
+{
+    rwp_vm_write(vm, 0, 8 * KiB);
+    rwp_vm_write(vm, 12 * MiB, 1);
+}
+
+static void test_outgoing(const void *data)
+{
+    const RwpMemory *memory = data;
+    g_autofree char *file = rwp_temp_name("stream");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    RwpVm *vm;
+
+    if (!rwp_memory_usable(memory, SIZE)) {
+        return;
+    }
+    vm = start(memory);
+    set_speed(vm->qts, SLOW);
+    migrate(vm->qts, uri);
+    check_aside(vm, "outgoing migration");
+    wait_event(vm->qts, "suspended", "outgoing migration");
+    touch_meanwhile(vm);
+    rwp_vm_check(vm);
+
+    set_speed(vm->qts, FAST);
+    wait_migration(vm->qts, "completed");
+    if (memory->shared) {
+        /* Who reads a hole in a file makes a page of it. */
+        rwp_vm_touch(vm, 0, SIZE);
+    }
+    check_return(vm);
+    release_events(vm->qts);
+    wait_event(vm->qts, "active", NULL);
+
+    qtest_qmp_assert_success(vm->qts, "{ 'execute': 'cont' }");
+    rwp_vm_write(vm, 3 * MiB, 1);
+    rwp_vm_scan(vm);
+    rwp_vm_free(vm);
+    unlink(file);
+}
+
+static void test_cancelled(void)
+{
+    g_autofree char *file = rwp_temp_name("stream");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    RwpVm *vm = start(rwp_memory("anon"));
+
+    for (int i = 0; i < 2; i++) {
+        set_speed(vm->qts, SLOW);
+        migrate(vm->qts, uri);
+        check_aside(vm, "outgoing migration");
+        touch_meanwhile(vm);
+        qtest_qmp_assert_success(vm->qts, "{ 'execute': 'migrate_cancel' }");
+        wait_migration(vm->qts, "cancelled");
+        check_return(vm);
+    }
+    rwp_vm_free(vm);
+    unlink(file);
+}
+
+/* A migration that comes to nothing must not leave tracking aside. */
+static void test_failed(void)
+{
+    RwpVm *vm = start(rwp_memory("anon"));
+    g_autoptr(QDict) rsp =
+        qtest_qmp(vm->qts, "{ 'execute': 'migrate',"
+                  " 'arguments': { 'uri': 'unix:/nonexistent/socket' } }");
+    int64_t start_us = 0;
+
+    while (true) {
+        g_autofree char *status = migration_status(vm->qts);
+
+        if (!status || g_str_equal(status, "failed") ||
+            g_str_equal(status, "none")) {
+            break;
+        }
+        rwp_deadline(&start_us);
+    }
+    check_return(vm);
+    rwp_vm_free(vm);
+}
+
+static void test_background_snapshot(const void *data)
+{
+    const RwpMemory *memory = data;
+    g_autofree char *file = rwp_temp_name("stream");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    RwpVm *vm;
+
+    if (!rwp_memory_usable(memory, SIZE)) {
+        return;
+    }
+    vm = start(memory);
+    /* Nothing has stepped aside yet: the probe must not need that. */
+    set_capability(vm->qts, "background-snapshot");
+    rwp_assert_state(vm->qts, "ram0", "active", NULL);
+    set_speed(vm->qts, SLOW);
+    migrate(vm->qts, uri);
+    check_aside(vm, "background snapshot");
+    wait_event(vm->qts, "suspended", "background snapshot");
+    set_speed(vm->qts, FAST);
+    wait_migration(vm->qts, "completed");
+    check_return(vm);
+    release_events(vm->qts);
+    wait_event(vm->qts, "active", NULL);
+
+    /* It can be repeated. */
+    set_speed(vm->qts, SLOW);
+    migrate(vm->qts, uri);
+    check_aside(vm, "background snapshot");
+    set_speed(vm->qts, FAST);
+    wait_migration(vm->qts, "completed");
+    check_return(vm);
+    rwp_vm_free(vm);
+    unlink(file);
+}
+
+static void test_cpr(void)
+{
+    g_autofree char *file = rwp_temp_name("stream");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    RwpVm *vm = start(rwp_memory("anon"));
+
+    qtest_qmp_assert_success(vm->qts, "{ 'execute': 'migrate-set-parameters',"
+                             " 'arguments': { 'mode': 'cpr-reboot' } }");
+    set_speed(vm->qts, SLOW);
+    migrate(vm->qts, uri);
+    check_aside(vm, "live update (CPR)");
+    set_speed(vm->qts, FAST);
+    wait_migration(vm->qts, "completed");
+    check_return(vm);
+    rwp_vm_free(vm);
+    unlink(file);
+}
+
+/* Each page's contents, so that a page in the wrong place shows. */
+static void write_pattern(RwpVm *vm)
+{
+    for (uint64_t offset = 0; offset < FILLED; offset += 4 * KiB) {
+        qtest_writeq(vm->qts, vm->base + offset, 0x1234567 ^ offset);
+    }
+    rwp_vm_touch(vm, 0, FILLED);
+}
+
+static void check_pattern(QTestState *qts, uint64_t base)
+{
+    for (uint64_t offset = 0; offset < FILLED; offset += 4 * KiB) {
+        g_assert_cmphex(qtest_readq(qts, base + offset), ==,
+                        0x1234567 ^ offset);
+    }
+    for (uint64_t offset = FILLED; offset < SIZE; offset += 64 * KiB) {
+        g_assert_cmphex(qtest_readq(qts, base + offset), ==, 0);
+    }
+}
+
+static QTestState *start_destination(const RwpMemory *memory,
+                                     const char *incoming)
+{
+    g_autofree char *args = rwp_vm_args(memory, SIZE, "tracking=on");
+
+    return qtest_initf("%s -incoming %s", args, incoming);
+}
+
+static void check_waiting(QTestState *qts)
+{
+    g_autoptr(QDict) info = NULL;
+
+    rwp_assert_state(qts, "ram0", "suspended",
+                     "waiting for an incoming migration");
+    info = rwp_query(qts, "ram0");
+    g_assert_cmpuint(qdict_get_int(info, "epochs"), ==, 0);
+    g_assert_cmpuint(qdict_get_int(info, "untracked"), ==, SIZE);
+    g_assert_cmpstr(qdict_get_str(info, "untracked-reason"), ==,
+                    "waiting for an incoming migration");
+    rwp_assert_error(qts, "accesses to the memory of 'ram0' are not tracked:"
+                     " tracking is suspended, waiting for an incoming"
+                     " migration",
+                     "{ 'execute': 'scan-working-set',"
+                     " 'arguments': { 'id': 'ram0' } }");
+    rwp_assert_error(qts, "nothing is known about the pages of 'ram0':"
+                     " tracking is suspended, waiting for an incoming"
+                     " migration",
+                     "{ 'execute': 'export-working-set', 'arguments': {"
+                     " 'id': 'ram0', 'filename': '/dev/null' } }");
+}
+
+/* The guest has arrived: it is tracked, and only what it has is present. */
+static void check_arrived(QTestState *qts, const RwpMemory *memory)
+{
+    RwpVm *vm;
+
+    rwp_wait_state(qts, "ram0", "active");
+    vm = rwp_vm_attach(qts, memory, "ram0", rwp_vm_base(), SIZE);
+    for (uint64_t i = 0; i < vm->npages; i++) {
+        uint64_t offset = i * memory->page_size;
+
+        if (offset < FILLED) {
+            g_assert_cmpint(vm->age[i], !=, RWP_ABSENT);
+        } else if (!memory->shared) {
+            g_assert_cmpint(vm->age[i], ==, RWP_ABSENT);
+        }
+    }
+    check_pattern(qts, vm->base);
+    rwp_scan(qts, "ram0");
+    rwp_vm_detach(vm);
+
+    vm = rwp_vm_attach(qts, memory, "ram0", rwp_vm_base(), SIZE);
+    rwp_vm_write(vm, 0, 1);
+    rwp_vm_read(vm, 3 * MiB, 1);
+    rwp_vm_write(vm, SIZE - 1, 1);
+    rwp_vm_scan(vm);
+    rwp_vm_scan(vm);
+    rwp_vm_detach(vm);
+}
+
+/* To a file, and from there. */
+static void test_file(const void *data)
+{
+    const RwpMemory *memory = data;
+    g_autofree char *file = rwp_temp_name("stream");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    QTestState *to;
+    RwpVm *from;
+
+    if (!rwp_memory_usable(memory, 2 * SIZE)) {
+        return;
+    }
+    from = start(memory);
+    write_pattern(from);
+    migrate(from->qts, uri);
+    wait_migration(from->qts, "completed");
+    rwp_vm_free(from);
+
+    to = start_destination(memory, "defer");
+    check_waiting(to);
+    qtest_qmp_assert_success(to, "{ 'execute': 'migrate-incoming',"
+                             " 'arguments': { 'uri': %s } }", uri);
+    check_arrived(to, memory);
+    qtest_quit(to);
+    unlink(file);
+}
+
+static void test_precopy(const void *data)
+{
+    const RwpMemory *memory = data;
+    g_autofree char *path = rwp_temp_name("sock");
+    g_autofree char *uri = g_strdup_printf("unix:%s", path);
+    QTestState *to;
+    RwpVm *from;
+
+    if (!rwp_memory_usable(memory, 2 * SIZE)) {
+        return;
+    }
+    to = start_destination(memory, uri);
+    check_waiting(to);
+    from = start(memory);
+    write_pattern(from);
+    set_speed(from->qts, SLOW);
+    migrate(from->qts, uri);
+    rwp_wait_state(from->qts, "ram0", "suspended");
+    /* The reason is another one once the stream has begun. */
+    rwp_wait_state(to, "ram0", "suspended");
+    set_speed(from->qts, FAST);
+    wait_migration(from->qts, "completed");
+    wait_migration(to, "completed");
+    check_arrived(to, memory);
+
+    /* The source is still there, and knows its pages. */
+    check_pattern(from->qts, from->base);
+    rwp_wait_state(from->qts, "ram0", "active");
+    rwp_scan(from->qts, "ram0");
+    rwp_vm_free(from);
+    qtest_quit(to);
+    unlink(path);
+}
+
+static void test_postcopy(const void *data)
+{
+    const RwpMemory *memory = data;
+    g_autofree char *path = rwp_temp_name("sock");
+    g_autofree char *uri = g_strdup_printf("unix:%s", path);
+    QTestState *to;
+    RwpVm *from;
+
+    if (!rwp_memory_usable(memory, 2 * SIZE)) {
+        return;
+    }
+    to = start_destination(memory, "defer");
+    set_capability(to, "postcopy-ram");
+    qtest_qmp_assert_success(to, "{ 'execute': 'migrate-incoming',"
+                             " 'arguments': { 'uri': %s } }", uri);
+    from = start(memory);
+    set_capability(from->qts, "postcopy-ram");
+    write_pattern(from);
+    set_speed(from->qts, SLOW);
+    migrate(from->qts, uri);
+    rwp_wait_state(from->qts, "ram0", "suspended");
+    wait_migration(from->qts, "active");
+    set_parameter(from->qts, "max-postcopy-bandwidth", SLOW);
+    set_speed(from->qts, FAST);
+    qtest_qmp_assert_success(from->qts,
+                             "{ 'execute': 'migrate-start-postcopy' }");
+    wait_migration(from->qts, "completed");
+    check_arrived(to, memory);
+    rwp_vm_free(from);
+    qtest_quit(to);
+    unlink(path);
+}
+
+/* Asked to track while it stands aside: it does as soon as it may. */
+static void test_turned_on_meanwhile(void)
+{
+    g_autofree char *file = rwp_temp_name("stream");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    RwpVm *vm = start(rwp_memory("anon"));
+    QTestState *qts = vm->qts;
+
+    set_speed(qts, SLOW);
+    migrate(qts, uri);
+    rwp_wait_state(qts, "ram0", "suspended");
+    qtest_qmp_assert_success(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                             " 'path': '/objects/ram0',"
+                             " 'property': 'tracking', 'value': 'off' } }");
+    rwp_assert_state(qts, "ram0", "off", NULL);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                             " 'path': '/objects/ram0',"
+                             " 'property': 'tracking', 'value': 'on' } }");
+    rwp_assert_state(qts, "ram0", "suspended", "outgoing migration");
+    /* And an object that is new. */
+    qtest_qmp_assert_success(qts, "{ 'execute': 'object-add', 'arguments': {"
+                             " 'qom-type': 'memory-backend-rwp', 'id': 'new',"
+                             " 'size': 4194304, 'tracking': 'on' } }");
+    rwp_assert_state(qts, "new", "suspended", "outgoing migration");
+    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate_cancel' }");
+    rwp_wait_state(qts, "ram0", "active");
+    rwp_wait_state(qts, "new", "active");
+    rwp_scan(qts, NULL);
+    g_assert_cmpuint(rwp_query_int(qts, "new", "absent"), ==, 4 * MiB);
+    rwp_vm_detach(vm);
+
+    vm = rwp_vm_attach(qts, rwp_memory("anon"), "ram0", rwp_vm_base(), SIZE);
+    rwp_vm_write(vm, 0, 1);
+    rwp_vm_scan(vm);
+    rwp_vm_free(vm);
+    unlink(file);
+}
+
+int main(int argc, char **argv)
+{
+    static const char * const names[] = {
+        "anon", "thp", "memfd", "hugetlb-shared", "hugetlb-private"
+    };
+
+    g_test_init(&argc, &argv, NULL);
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const RwpMemory *memory = rwp_memory(names[i]);
+        static const struct {
+            const char *name;
+            GTestDataFunc fn;
+        } cases[] = {
+            { "outgoing", test_outgoing },
+            { "file", test_file },
+            { "precopy", test_precopy },
+            { "postcopy", test_postcopy },
+            { "background-snapshot", test_background_snapshot },
+        };
+
+        for (size_t j = 0; j < ARRAY_SIZE(cases); j++) {
+            g_autofree char *path =
+                g_strdup_printf("/rwp/aside/%s/%s", cases[j].name, names[i]);
+
+            rwp_qtest_add_data(path, memory, cases[j].fn);
+        }
+    }
+    rwp_qtest_add("/rwp/aside/cancelled", test_cancelled);
+    rwp_qtest_add("/rwp/aside/failed", test_failed);
+    rwp_qtest_add("/rwp/aside/cpr", test_cpr);
+    rwp_qtest_add("/rwp/aside/turned-on-meanwhile", test_turned_on_meanwhile);
+    return g_test_run();
+}
