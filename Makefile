@@ -15,7 +15,7 @@ help:
 	@echo 'make check         build and run all tests of every day; T=NAME: those whose name contains NAME'
 	@echo 'make check-full    the long tests too'
 	@echo 'make bench         what tracking costs, as a table'
-	@echo 'make soak          run the functional load for long'
+	@echo 'make soak          the tests on a kernel with RWP again and again; MINUTES=60'
 	@echo 'make build         QEMU with the overlay and the patches, in build/qemu/build; the outer VM, in build/vm'
 	@echo 'make vm            the outer VM alone;   make shell: a shell in it'
 	@echo 'make series        build/qemu-rwp.mbox, for git am on a pristine QEMU 10.0.x'
@@ -31,7 +31,7 @@ help:
 build vm:
 	@$S/build
 
-demo: build
+demo:
 	@$S/demo
 
 check:
@@ -43,10 +43,10 @@ check-full:
 bench:
 	@$S/packages bench
 	@$S/build
-	@$S/bench
+	@/usr/bin/python3 tests/rwp/bench/run.py
 
-soak: build
-	@$S/soak
+soak:
+	@$S/check --soak $(or $(MINUTES),60)
 
 shell: build
 	@$S/vm-run --shell

@@ -22,6 +22,7 @@ RECORD = struct.Struct('<QQIHH')
 MAGIC = b'QEMUAGES'
 VERSION = 1
 
+UNIT = 4096                     # lengths are counted in these
 NOT_MAPPED = (1 << 64) - 1      # guest-physical address of such pages
 AGE_LIMIT = 200                 # stands for all ages from there on
 FLAG_HUGE = 1 << 0
@@ -79,11 +80,11 @@ def read_runs(file: BinaryIO, header: Header) -> Iterator[Run]:
     while True:
         block = file.read(RECORD.size * 4096)
         whole = len(block) // RECORD.size * RECORD.size
-        for gpa, offset, pages, age, flags in RECORD.iter_unpack(
+        for gpa, offset, units, age, flags in RECORD.iter_unpack(
                 block[:whole]):
-            if not pages:
+            if not units:
                 return
-            size = pages * header.page_size
+            size = units * UNIT
             if offset + size > header.size or age > AGE_LIMIT:
                 raise FormatError(f'damaged: the record for offset '
                                   f'{offset:#x} cannot be right')

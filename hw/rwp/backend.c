@@ -432,11 +432,20 @@ static void rwp_backend_set_tracking(Object *obj, int value, Error **errp)
 {
     RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
     Error *err = NULL;
+    bool detach;
 
     if (rwp->complete && value == ON_OFF_AUTO_OFF) {
         rwp_tracker_stop(rwp->tracker);
         set_state(rwp, WORKING_SET_STATE_OFF, NULL);
     } else if (rwp->complete && !rwp_tracker_started(rwp->tracker)) {
+        const char *aside = rwp_step_aside_reason(&detach);
+
+        if (aside && detach) {
+            error_setg(errp, "property 'tracking' of " TYPE_MEMORY_BACKEND_RWP
+                       " '%s' cannot be '%s' now: %s; try again afterwards",
+                       rwp_backend_id(rwp), OnOffAuto_str(value), aside);
+            return;
+        }
         if (!check_tracking(rwp, &err) || !start_tracking(rwp, &err)) {
             if (value == ON_OFF_AUTO_ON) {
                 refuse_tracking(rwp, errp, err);

@@ -17,6 +17,7 @@
 #include "qemu/bswap.h"
 #include "qemu/coroutine.h"
 #include "qemu/rcu.h"
+#include "qemu/units.h"
 #include "hw/rwp/backend.h"
 #include "trace.h"
 
@@ -24,6 +25,9 @@
 #define EXPORT_VERSION      1
 #define EXPORT_FLAG_HUGE    1
 #define EXPORT_UNMAPPED     UINT64_MAX
+
+/* Lengths are counted in these, since huge pages can be mapped in part. */
+#define EXPORT_UNIT         (4 * KiB)
 
 typedef struct QEMU_PACKED ExportHeader {
     char magic[8];
@@ -39,7 +43,7 @@ typedef struct QEMU_PACKED ExportHeader {
 typedef struct QEMU_PACKED ExportRecord {
     uint64_t gpa;
     uint64_t offset;
-    uint32_t pages;
+    uint32_t units;
     uint16_t age;
     uint16_t flags;
 } ExportRecord;
@@ -122,12 +126,12 @@ static void find_sections(Export *export)
 }
 
 static bool write_record(Export *export, uint64_t gpa, uint64_t offset,
-                         uint64_t pages, const RwpAgeRun *run)
+                         uint64_t length, const RwpAgeRun *run)
 {
     ExportRecord record = {
         .gpa = cpu_to_le64(gpa),
         .offset = cpu_to_le64(offset),
-        .pages = cpu_to_le32(pages),
+        .units = cpu_to_le32(length / EXPORT_UNIT),
         .age = cpu_to_le16(run->age),
         .flags = cpu_to_le16(run->huge ? EXPORT_FLAG_HUGE : 0),
     };
@@ -139,23 +143,24 @@ static bool write_record(Export *export, uint64_t gpa, uint64_t offset,
 static bool write_section(Export *export, const Section *section)
 {
     uint64_t page_size = export->page_size;
+    uint64_t section_end = section->offset + section->length;
     uint64_t from = section->offset / page_size;
-    uint64_t end = DIV_ROUND_UP(section->offset + section->length, page_size);
+    uint64_t end = DIV_ROUND_UP(section_end, page_size);
     RwpAgeRun run;
 
     while (rwp_age_map_next_run(export->map, from, end, &run)) {
-        /* Sections need not begin on a page, if pages are huge. */
-        uint64_t offset = MAX(run.first * page_size, section->offset);
-        uint64_t gpa = EXPORT_UNMAPPED;
+        uint64_t offset, run_end, gpa = EXPORT_UNMAPPED;
 
-        run.count = MIN(run.count, UINT32_MAX);
+        run.count = MIN(run.count, UINT32_MAX / (page_size / EXPORT_UNIT));
+        from = run.first + run.count;
+        offset = MAX(run.first * page_size, section->offset);
+        run_end = MIN(from * page_size, section_end);
         if (section->gpa != EXPORT_UNMAPPED) {
             gpa = section->gpa + offset - section->offset;
         }
-        if (!write_record(export, gpa, offset, run.count, &run)) {
+        if (!write_record(export, gpa, offset, run_end - offset, &run)) {
             return false;
         }
-        from = run.first + run.count;
     }
     return true;
 }

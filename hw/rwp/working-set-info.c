@@ -120,16 +120,17 @@ WorkingSetInfo *rwp_working_set_info(RwpBackend *backend, uint32List *windows)
     info->epochs = rwp_age_map_epochs(map);
     info->accessed = rwp_age_map_accessed(map) * page_size;
     info->metadata = rwp_tracker_metadata(tracker);
+    info->present = rwp_age_map_present(map) * page_size;
     if (info->epochs) {
         int64_t age_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) -
                          rwp_age_map_last_end(map);
 
         info->has_sample_age = true;
         info->sample_age = MAX(age_ns, 0) / SCALE_MS;
-        info->present = rwp_age_map_present(map) * page_size;
         info->absent = info->size - info->present;
-    } else {
-        info->untracked = info->size;
+    } else if (info->present < info->size) {
+        /* Some may be known already: the first scan is under way. */
+        info->untracked = info->size - info->present;
         info->untracked_reason = g_strdup(info->reason ?:
             info->state == WORKING_SET_STATE_OFF ? "tracking=off" :
             "not scanned yet");

@@ -17,6 +17,7 @@ class Result:
         self.must_have_rwp = must_have_rwp
         self.passed = self.failed = self.skipped = 0
         self.plan = None
+        self.bailed_out = False
         self.problems = []      # what failed, a line each
 
     def _skip(self, what, reason):
@@ -38,8 +39,8 @@ class Result:
                 self._skip('all of it', plan[2] or '')
             return True
         if text.startswith('Bail out!'):
-            self.failed += 1
-            self.problems.append(text)
+            self.bailed_out = True
+            self._problem(text)
             return True
         point = POINT.fullmatch(text)
         if not point:
@@ -59,15 +60,19 @@ class Result:
         self.problems.append(text)
 
     def finish(self, ending):
-        """ENDING is the exit status, or a word that says why there is none."""
+        """ENDING is the exit status (negative: a signal), or a word that says why
+        there is none."""
         ran = self.passed + self.failed + self.skipped
-        if ending not in (0, '0'):
-            signal = isinstance(ending, int) and ending < 0
-            if not self.failed or not str(ending).isdigit():
-                self._problem(f'ended by signal {-ending}' if signal else
-                              'did not end in time' if ending == 'timeout' else
-                              f'exit status {ending}' if str(ending).isdigit() else
-                              f'ended by {ending}')
+        if self.bailed_out:
+            pass                        # its ending and what did not run are told by that
+        elif not isinstance(ending, int):
+            self._problem('did not end in time' if ending == 'timeout' else f'ended by {ending}')
+        elif ending < 0:
+            self._problem(f'ended by signal {-ending}')
+        elif ending:
+            # With a failed point this is how it has to end.
+            if not self.failed:
+                self._problem(f'exit status {ending}')
         elif not self.tap:
             self.passed += 1
         elif self.plan is None and not ran:

@@ -126,12 +126,16 @@ bool rwp_memory_usable(const RwpMemory *memory, uint64_t size)
     return true;
 }
 
-void rwp_deadline(int64_t *start)
+void rwp_deadline(int64_t *start, const char *what)
 {
+    int64_t now = g_get_monotonic_time();
+
     if (!*start) {
-        *start = g_get_monotonic_time();
+        *start = now;
     }
-    g_assert_cmpint(g_get_monotonic_time() - *start, <, WAIT_US);
+    if (now - *start > WAIT_US) {
+        g_error("waited in vain for %s", what);
+    }
     g_usleep(POLL_US);
 }
 
@@ -260,7 +264,7 @@ void rwp_wait_state(QTestState *qts, const char *id, const char *state)
         if (g_str_equal(now, state)) {
             return;
         }
-        rwp_deadline(&start);
+        rwp_deadline(&start, state);
     }
 }
 
@@ -269,7 +273,7 @@ void rwp_wait_epochs(QTestState *qts, const char *id, uint64_t epochs)
     int64_t start = 0;
 
     while (rwp_query_int(qts, id, "epochs") < epochs) {
-        rwp_deadline(&start);
+        rwp_deadline(&start, "epochs");
     }
 }
 
@@ -351,11 +355,11 @@ static bool decode_record(RwpAges *ages, const char **p, uint64_t *gpa_before)
 {
     uint64_t gpa = get_le(p, 8);
     uint64_t offset = get_le(p, 8);
-    uint64_t pages = get_le(p, 4);
+    uint64_t length = get_le(p, 4) * 4 * KiB;
     unsigned age = get_le(p, 2);
     unsigned flags = get_le(p, 2);
 
-    if (!pages) {
+    if (!length) {
         g_assert_cmphex(gpa, ==, RWP_UNMAPPED);
         g_assert_cmphex(offset, ==, 0);
         g_assert_cmpuint(age, ==, 0);
@@ -365,14 +369,16 @@ static bool decode_record(RwpAges *ages, const char **p, uint64_t *gpa_before)
     g_assert_cmpuint(age, <=, RWP_AGE_LIMIT);
     g_assert_cmpuint(flags & ~1, ==, 0);
     g_assert_cmphex(offset % ages->page_size, ==, 0);
-    g_assert_cmphex(offset + pages * ages->page_size, <=, ages->size);
+    g_assert_cmphex(length % ages->page_size, ==, 0);
+    g_assert_cmphex(offset + length, <=, ages->size);
     /* Ascending in the guest's memory; what is not in it comes last. */
     g_assert(gpa > *gpa_before || (gpa == RWP_UNMAPPED &&
                                    *gpa_before == RWP_UNMAPPED) ||
              (gpa == 0 && *gpa_before == 0));
     *gpa_before = gpa;
 
-    for (uint64_t i = offset / ages->page_size; pages; i++, pages--) {
+    for (uint64_t i = offset / ages->page_size;
+         i < (offset + length) / ages->page_size; i++) {
         g_assert_cmpint(ages->age[i], ==, RWP_ABSENT);
         ages->age[i] = age;
         ages->huge[i] = flags & 1;

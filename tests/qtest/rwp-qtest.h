@@ -87,10 +87,10 @@ void rwp_wait_state(QTestState *qts, const char *id, const char *state);
 void rwp_wait_epochs(QTestState *qts, const char *id, uint64_t epochs);
 
 /*
- * rwp_deadline: to be called in each turn of a loop that waits, with a static
- * or outer @start of 0 at first.  Waits a moment; fails after a minute.
+ * rwp_deadline: to be called in each turn of a loop that waits for @what, with
+ * @start being 0 at first.  Waits a moment; fails after a minute.
  */
-void rwp_deadline(int64_t *start);
+void rwp_deadline(int64_t *start, const char *what);
 
 /* rwp_scan: one scan now, of all backends if @id is NULL. */
 void rwp_scan(QTestState *qts, const char *id);

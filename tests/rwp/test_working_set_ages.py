@@ -14,14 +14,19 @@ import pycotap
 
 PROGRAM = Path(__file__).resolve().parents[2] / 'scripts/working-set-ages.py'
 
-HEADER = struct.pack('<8sIIQQQQ16s', b'QEMUAGES', 1, 64, 4096, 7, 30000,
-                     64 << 20, bytes(16))
+def header(page_size=4096):
+    """What the file says of the backend: 64 MiB, 7 intervals of 30 s."""
+    return struct.pack('<8sIIQQQQ16s', b'QEMUAGES', 1, 64, page_size, 7, 30000,
+                       64 << 20, bytes(16))
+
+
+HEADER = header()
 NOT_MAPPED = (1 << 64) - 1
 
 
-def record(gpa, offset, pages, age, flags=0):
-    """A record, as docs/system/working-set.rst has it."""
-    return struct.pack('<QQIHH', gpa, offset, pages, age, flags)
+def record(gpa, offset, units, age, flags=0):
+    """A record, as docs/system/working-set.rst has it; a unit is 4 KiB."""
+    return struct.pack('<QQIHH', gpa, offset, units, age, flags)
 
 
 END = record(0, 0, 0, 0)
@@ -81,6 +86,16 @@ class WorkingSetAgesTest(unittest.TestCase):
                        for i in range(runs // 2)) + END
         answer = json.loads(run(data, '--json').stdout)
         self.assertEqual(answer['present'], runs * 4096)
+
+    def test_huge_pages(self):
+        # Two places in the guest's memory share the huge page at 2 MiB.
+        data = header(2 << 20) + record(0, 2 << 20, 160, 3) \
+            + record(0xc0000, 0x2c0000, 320, 3) + END
+        answer = json.loads(run(data, '--json', '--ranges').stdout)
+        self.assertEqual(answer['page-size'], 2 << 20)
+        self.assertEqual(answer['present'], 480 * 4096)
+        self.assertEqual([entry['size'] for entry in answer['ranges']],
+                         [160 * 4096, 320 * 4096])
 
     def test_nothing_present(self):
         result = run(HEADER + END)

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -73,30 +74,19 @@ void bare_epoch_start(const BareMemory *m)
 
 static uint64_t parse_size(const char *text)
 {
-    char *end;
-    uint64_t n = strtoull(text, &end, 0);
+    static const char units[] = "KMGT";
+    unsigned long long n;
+    char unit = 0, more;
+    int fields = sscanf(text, "%llu%c%c", &n, &unit, &more);
+    const char *known = strchr(units, unit);
 
     if (!strcmp(text, "whole")) {
         return BARE_WHOLE;
     }
-    switch (*end) {
-    case 'T':
-        n <<= 10;
-        /* fall through */
-    case 'G':
-        n <<= 10;
-        /* fall through */
-    case 'M':
-        n <<= 10;
-        /* fall through */
-    case 'K':
-        n <<= 10;
-        end++;
-    }
-    if (end == text || *end) {
+    if (fields < 1 || fields > 2 || !known) {
         errx(1, "not a size: %s", text);
     }
-    return n;
+    return fields == 1 ? n : n << 10 * (known - units + 1);
 }
 
 BareStrategy bare_strategy_parse(const char *text)

@@ -20,7 +20,6 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "epoch-thread.h"
 #include "tlb-settle.h"
@@ -42,13 +41,14 @@ static void answer_epoch(const BareMemory *m, const char *strategy)
 int main(int argc, char **argv)
 {
     char line[256];
+    ull mib;
     BareMemory m;
 
-    if (argc != 3 && argc != 4) {
+    if ((argc != 3 && argc != 4) || sscanf(argv[2], "%llu", &mib) != 1) {
         errx(2, "usage: bare-loop anon|thp|memfd|hugetlb SIZE-IN-MIB "
                 "[POPULATE]");
     }
-    m = bare_memory_map(argv[1], strtoull(argv[2], NULL, 0) << 20);
+    m = bare_memory_map(argv[1], mib << 20);
     bare_memory_touch(&m, argc == 4 ? argv[3] : "all");
     bare_epoch_start(&m);
     epoch_thread_start();

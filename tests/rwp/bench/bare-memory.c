@@ -5,7 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -81,6 +81,7 @@ static uint64_t touch_strided(const BareMemory *m, uint64_t end,
     uint64_t touched = 0;
 
     for (uint64_t at = 0; at < end; at += stride, touched++) {
+        /* volatile: nobody reads it, and still it must be written */
         *(volatile char *)(m->base + at) = 1;
     }
     return touched;
@@ -97,9 +98,10 @@ uint64_t bare_memory_touch(const BareMemory *m, const char *pattern)
     } else if (!strcmp(pattern, "all")) {
         return touch_strided(m, m->size, m->granule);
     } else if (!strncmp(pattern, "spread:", 7)) {
-        uint64_t pages = strtoull(pattern + 7, NULL, 0);
+        unsigned long long pages = 0;
 
-        if (!pages || pages > m->size / m->granule) {
+        if (sscanf(pattern + 7, "%llu", &pages) != 1 || !pages ||
+            pages > m->size / m->granule) {
             errx(1, "%s: there are not so many pages", pattern);
         }
         return touch_strided(m, m->size, m->size / pages / m->granule *

@@ -34,7 +34,7 @@ from watchers import ClearRefs, Damon, Rwp, Watcher, error_percent
 
 
 GUEST_MIB = 1024
-HOT_MIB = 128
+HOT_MIB = 256
 COLD_MIB = 256
 
 # Whether huge pages are used decides nearly everything, so both.  In 'small'
@@ -53,6 +53,7 @@ EPOCH_SECONDS = 0.8
 INTERVALS = ((1, 8), (5, 3), (30, 1))
 WATCHER_SECONDS = 10
 OFF_SECONDS = 8
+IDLE_SECONDS = 3
 
 # After switching: the guest takes its faults, and no interval ends at the
 # beginning or at the end of a window.
@@ -76,6 +77,18 @@ class Bench:
         pages = sum(after[key] - before[key]
                     for key in ('hot-reads', 'hot-writes'))
         return pages * 1e6 / (after['us'] - before['us'])
+
+    def idle_bytes(self) -> int:
+        """What the guest's kernel alone touches in an interval."""
+        watcher = Rwp(self.guest, MANUAL_INTERVAL)
+        watcher.start()
+        try:
+            self.guest.scan()
+            time.sleep(IDLE_SECONDS)
+            self.guest.scan()
+            return watcher.estimate()
+        finally:
+            watcher.stop()
 
     def epochs(self) -> List[float]:
         """Seconds of the guest's time that were lost to each of many epochs."""
@@ -156,6 +169,7 @@ def measure(name: str, cycles: int, directory: str) -> Dict[str, Any]:
     try:
         # Otherwise threads have no names, and the tracker's is not found.
         guest.boot('-name', 'bench,debug-threads=on')
+        idle = Bench(guest).idle_bytes()
         guest.load.alloc(setting['layout'], thp=setting['thp'],
                          hot=HOT_MIB, cold=COLD_MIB)
         guest.load.ask('run hot period=0 write=50')
@@ -183,7 +197,7 @@ def measure(name: str, cycles: int, directory: str) -> Dict[str, Any]:
     finally:
         guest.close()
     return {'memory': name, 'guest_mib': GUEST_MIB, 'hot_mib': HOT_MIB,
-            'epoch_lost_seconds': epochs, 'windows': bench.compare()}
+            'idle_bytes': idle, 'epoch_lost_seconds': epochs, 'windows': bench.compare()}
 
 
 def main() -> None:

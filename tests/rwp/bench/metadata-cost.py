@@ -15,6 +15,7 @@ import sys
 from typing import Any, Dict
 
 from exact_memory import HUGE, PAGE, ExactMemory
+from huge_pool import HugePool
 
 
 MIB = 1024
@@ -31,7 +32,9 @@ KINDS: Dict[str, Dict[str, Any]] = {
 def measure(kind: str) -> Dict[str, Any]:
     """Metadata of one kind of memory after a few epochs."""
     setting = KINDS[kind]
-    with ExactMemory(os.environ['QTEST_QEMU_BINARY'], MIB,
+    pool = MIB if kind == 'hugetlb' else 0
+    with HugePool(pool), \
+         ExactMemory(os.environ['QTEST_QEMU_BINARY'], MIB,
                      setting['granule'], tracking='off',
                      **setting['backend']) as qemu:
         # A huge page is populated by its first byte.

@@ -171,7 +171,9 @@ def _slowdown(result: Dict[str, Any]) -> Result:
             limits.SLOWDOWN_PERCENT, '%'))
     notes = (f'{memory}: an epoch costs the guest {loss * 1000:.1f} ms '
              f'(standard error {off_by * 1000:.1f} ms, {len(single)} epochs, '
-             f'{result["hot_mib"]} MiB hot).',)
+             f'{result["hot_mib"]} MiB hot). Its kernel alone touches '
+             f'{result["idle_bytes"] / (1 << 20):.0f} MiB, which is part of '
+             'the error of each working set.',)
     return [Table(
         f'Slowdown of the guest, {memory} pages (%)',
         ('watched by', 'windows', 'median', 'least', 'most', 'from epochs',

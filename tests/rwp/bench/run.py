@@ -34,8 +34,8 @@ ROOT = TOP / 'build/vm/root'
 RESULTS = TOP / 'build/bench'
 DOCS = TOP / 'docs/devel/rwp-benchmarks.rst'
 
-# Two memories of 1 GiB at a time, and all of it once more from the pool.
-VM_OPTIONS = ('--mem', '6144', '--hugepages', '1040', '--timeout', '2700')
+# Two memories of 2 GiB at a time.
+VM_OPTIONS = ('--mem', '6144', '--timeout', '2700')
 
 
 def bring_up_to_date() -> None:

@@ -18,12 +18,13 @@ import time
 from typing import Any, Callable, Dict
 
 from bare_loop import BareLoop
-from exact_memory import ExactMemory
+from exact_memory import PAGE, ExactMemory
 
 
 TIB = 1 << 20           # in MiB
 POPULATED = (64, 1024, 16384)
-STRATEGIES = ('chunk=whole,gap=2M', 'chunk=1G,gap=2M')
+STRATEGIES = ('chunk=whole,gap=whole', 'chunk=whole,gap=2M',
+              'chunk=8G,gap=2M')
 QUERIES = 25
 
 
@@ -55,13 +56,13 @@ def measure(pages: int, rounds: int) -> Dict[str, Any]:
                 bare.touch(pattern)
                 bare.settle()
                 bare_epochs[strategy].append(bare.epoch(strategy))
-            qemu.touch(pattern)
-            bare.settle()
-            epoch = qemu.epoch()
-            if epoch['accessed'] != pages * 4096:
-                sys.exit(f'sparse-cost: {pages} pages were accessed, '
-                         f'{epoch["accessed"] // 4096} seen')
-            qemu_epochs.append(epoch)
+                qemu.touch(pattern)
+                bare.settle()
+                epoch = qemu.epoch()
+                if epoch['accessed'] != pages * PAGE:
+                    sys.exit(f'sparse-cost: {pages} pages were accessed, '
+                             f'{epoch["accessed"] // PAGE} seen')
+                qemu_epochs.append(epoch)
         return {
             'pages': pages, 'bare': bare_epochs, 'qemu': qemu_epochs,
             'metadata_empty': empty, 'metadata': qemu.info()['metadata'],
@@ -74,7 +75,7 @@ def main() -> None:
     """Measure with few and with many populated pages."""
     parser = argparse.ArgumentParser(usage=__doc__.rpartition('usage: ')[2])
     parser.add_argument('result')
-    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--rounds', type=int, default=3)
     args = parser.parse_args()
 
     result = []
