@@ -332,15 +332,49 @@ static uint8_t stamp_accessed(RwpAgeMap *map, uint8_t old, uint64_t n)
     return map->current;
 }
 
+/*
+ * The most frequent case, kept short: pages that are present and of one age,
+ * a whole extent that is uniform or one page of an extent that is not.
+ */
+static inline bool record_known(RwpAgeMap *map, uint64_t extent,
+                                uint8_t *stamp, uint64_t n, bool huge)
+{
+    uint8_t old = *stamp;
+
+    if (old == STAMP_ABSENT || old == map->current ||
+        !test_bit(extent, map->populated) ||
+        test_bit(extent, map->huge) != huge) {
+        return false;
+    }
+    qatomic_set(stamp, map->current);
+    map->count[old] -= n;
+    map->count[map->current] += n;
+    map->promotions[map->age[old]] += n;
+    map->recorded += n;
+    return true;
+}
+
 void rwp_age_map_record(RwpAgeMap *map, uint64_t first, uint64_t count,
                         bool huge)
 {
     uint64_t end = first + count;
 
     assert(map->open && end <= map->npages && first <= end);
+    if (count == 1 &&
+        map->extent_stamp[first / RWP_EXTENT_PAGES] == STAMP_ABSENT &&
+        record_known(map, first / RWP_EXTENT_PAGES, &map->page_stamp[first],
+                     1, huge)) {
+        return;
+    }
     while (first < end) {
         ExtentPart part = first_part(map, first, end);
 
+        if (part.whole &&
+            record_known(map, part.extent, &map->extent_stamp[part.extent],
+                         part.count, huge)) {
+            first += part.count;
+            continue;
+        }
         restamp_part(map, stamp_accessed, &part);
         set_huge(map, part.extent, huge);
         first += part.count;
