@@ -138,13 +138,14 @@ static bool start_tracking(RwpBackend *rwp, Error **errp)
     if (!rwp->is_ready) {
         return true;
     }
-    if (!rwp_tracker_start(rwp->tracker, errp)) {
+    aside = rwp_step_aside_reason(&detach);
+    if (!rwp_tracker_start(rwp->tracker, aside, errp)) {
         return false;
     }
-    set_state(rwp, WORKING_SET_STATE_ACTIVE, NULL);
-    aside = rwp_step_aside_reason(&detach);
     if (aside) {
         rwp_backend_suspend(rwp, aside, detach);
+    } else {
+        set_state(rwp, WORKING_SET_STATE_ACTIVE, NULL);
     }
     return true;
 }

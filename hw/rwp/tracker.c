@@ -488,7 +488,7 @@ static void detach(RwpTracker *t)
     }
 }
 
-bool rwp_tracker_start(RwpTracker *t, Error **errp)
+bool rwp_tracker_start(RwpTracker *t, bool held, Error **errp)
 {
     assert(!t->started);
     if (!attach(t, errp)) {
@@ -496,7 +496,7 @@ bool rwp_tracker_start(RwpTracker *t, Error **errp)
     }
     rwp_age_map_reset(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
     t->stop = false;
-    t->held = false;
+    t->held = held;
     t->blind = true;
     t->started = true;
     qemu_thread_create(&t->thread, "rwp-tracker", tracker_thread, t,

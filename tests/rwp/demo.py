@@ -157,7 +157,7 @@ class Demo:
         self.guest.load.touch('hot')
         seconds = (time.monotonic() - start) * max(SETS.values()) / 4
         self.guest.load.ask('free')
-        self.interval_ms = round(min(max(3 * seconds, 2), 8)) * 1000
+        self.interval_ms = round(min(max(3 * seconds, 2), 6)) * 1000
         self.guest.set_backend('interval', self.interval_ms)
 
     def hot_touched(self) -> Tuple[int, bool]:
@@ -298,15 +298,18 @@ class Demo:
         self.say(f'  (Medians. {mib(self.baseline).strip()} of what QEMU saw is what the idle '
                  'guest touches by itself.)\n')
 
-        if not any(phase.lines and phase.touched for phase in self.phases):
+        compared = [phase for phase in self.phases if phase.lines]
+        if not any(phase.touched for phase in compared):
             self.say(self.strong('This machine was too slow to compare anything.'))
             return False
         if worst > TOLERANCE:
             self.say(self.strong(f'QEMU was {worst * 100:.1f} % away from the truth, more than '
                                  f'the allowed {TOLERANCE * 100:.0f} %.'))
             return False
-        self.say(self.strong('In every phase QEMU told the working set of a running Linux guest '
-                             f'to within\n{worst * 100:.1f} % of the truth.'))
+        which = 'every phase' if len(compared) == len(self.phases) else \
+            f'{len(compared)} of {len(self.phases)} phases (the others could not be compared)'
+        self.say(self.strong(f'In {which} QEMU told the working set of a running\n'
+                             f'Linux guest to within {worst * 100:.1f} % of the truth.'))
         return True
 
     def strong(self, text: str) -> str:

@@ -79,9 +79,11 @@ void rwp_tracker_free(RwpTracker *tracker);
  * rwp_tracker_start: register the memory and begin to scan; the first scan
  * follows at once.
  *
+ * @held: begin in that state instead
+ *
  * Returns false with an error, and everything as before, if that fails.
  */
-bool rwp_tracker_start(RwpTracker *tracker, Error **errp);
+bool rwp_tracker_start(RwpTracker *tracker, bool held, Error **errp);
 
 /*
  * rwp_tracker_stop: join the thread, unregister the memory and forget the
