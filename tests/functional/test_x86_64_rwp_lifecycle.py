@@ -4,6 +4,7 @@
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -122,8 +123,8 @@ class Lifecycle(QemuSystemTest):
         gdb.request('?')
         self.assertEqual(gdb.request('Qqemu.PhyMemMode:1'), 'OK')
         # A page in the middle of memory that was armed long ago.
-        reply = gdb.request(f'm{(guest.mib << 20) // 2:x},1000')
-        self.assertEqual(len(reply), 0x2000, reply)
+        reply = gdb.request(f'm{(guest.mib << 20) // 2:x},400')
+        self.assertEqual(len(reply), 0x800, reply)
         gdb.request('D')
         gdb.close()
         self.assertEqual(guest.vm.cmd('query-status')['status'], 'running')
@@ -181,7 +182,9 @@ class Lifecycle(QemuSystemTest):
         # The firmware runs in there.
         self.assertGreater(info['present'], 0)
         qmp.cmd('quit')
-        qmp.close()
+        # QEMU may be faster than our own hanging up.
+        with contextlib.suppress(EOFError):
+            qmp.close()
 
 
 if __name__ == '__main__':

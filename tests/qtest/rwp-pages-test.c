@@ -173,7 +173,9 @@ static void test_oldest_age(const void *data)
 static void test_prealloc(const void *data)
 {
     const RwpMemory *memory = data;
-    g_autofree char *args = rwp_vm_args(memory, SIZE, "tracking=on,prealloc=on");
+    g_autofree char *args = rwp_vm_args(memory, SIZE,
+                                        "tracking=on,prealloc=on");
+    uint64_t idle = 0;
     RwpVm *vm;
 
     if (!rwp_memory_usable(memory, SIZE)) {
@@ -181,8 +183,11 @@ static void test_prealloc(const void *data)
     }
     vm = rwp_vm_attach(qtest_init(args), memory, "ram0", rwp_vm_base(), SIZE);
     for (uint64_t i = 0; i < vm->npages; i++) {
-        g_assert_cmpint(vm->age[i], ==, 1);
+        g_assert_cmpint(vm->age[i], >=, 0);
+        idle += vm->age[i] == 1;
     }
+    /* The board may have put something at the beginning since. */
+    g_assert_cmpuint(idle, >=, vm->npages - 2 * MiB / memory->page_size);
     rwp_vm_write(vm, 0, 1);
     rwp_vm_read(vm, vm->size - 1, 1);
     rwp_vm_scan(vm);

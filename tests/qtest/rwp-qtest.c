@@ -650,9 +650,37 @@ void rwp_vm_check(RwpVm *vm)
     check_sums(vm);
 }
 
+void rwp_vm_split(RwpVm *vm)
+{
+    vm->may_be_split = true;
+    vm->granule = vm->memory->page_size;
+}
+
+/* What was touched of a page that turns out to be huge counts for all of it. */
+static void widen_touched(RwpVm *vm)
+{
+    uint64_t extent = vm->memory->granule / vm->memory->page_size;
+    g_autoptr(RwpAges) ages = rwp_export(vm->qts, vm->id);
+
+    for (uint64_t i = 0; i < vm->npages; i++) {
+        if (vm->touched[i] && ages->huge[i]) {
+            uint64_t first = QEMU_ALIGN_DOWN(i, extent);
+
+            for (i = first; i < first + extent; i++) {
+                g_assert_true(ages->huge[i]);
+                vm->touched[i] = true;
+            }
+            i--;
+        }
+    }
+}
+
 void rwp_vm_epoch(RwpVm *vm)
 {
     rwp_scan(vm->qts, vm->id);
+    if (vm->may_be_split) {
+        widen_touched(vm);
+    }
     vm->epochs++;
     vm->accessed = 0;
     for (uint64_t i = 0; i < vm->npages; i++) {

@@ -146,6 +146,7 @@ typedef struct RwpVm {
     uint64_t base;          /* guest-physical address of its first byte */
     uint64_t size;
     uint64_t granule;
+    bool may_be_split;      /* granules are what QEMU says is huge, or pages */
 
     uint64_t npages;
     int *age;
@@ -197,6 +198,12 @@ void rwp_vm_discarded(RwpVm *vm, uint64_t offset, uint64_t length);
  * absent are new.
  */
 void rwp_vm_suspended(RwpVm *vm);
+
+/*
+ * rwp_vm_split: huge pages may have been split, so that from now on an access
+ * counts for a page only, except where QEMU sees a huge one.
+ */
+void rwp_vm_split(RwpVm *vm);
 
 /* rwp_vm_epoch: scan. */
 void rwp_vm_epoch(RwpVm *vm);

@@ -107,6 +107,9 @@ def main() -> int:
     args = parser.parse_args()
 
     complete = args.report or measure(args.only)
+    machine = load('machine')
+    if not machine:
+        return 2
     tables: List[Table] = []
     checks: List[Check] = []
     for name in PROGRAMS:
@@ -117,12 +120,9 @@ def main() -> int:
                       file=sys.stderr)
                 complete = False
             continue
-        more_tables, more_checks = REPORTS[name](result)
+        more_tables, more_checks = REPORTS[name](result, machine)
         tables += more_tables
         checks += more_checks
-    machine = load('machine')
-    if not machine:
-        return 2
 
     text = '\n'.join([where(machine) + '\n', *(t.text() for t in tables),
                       'Limits\n------', *map(str, checks)]) + '\n'
