@@ -255,6 +255,8 @@ static void test_background_snapshot(const void *data)
     migrate(vm->qts, uri);
     check_aside(vm, "background snapshot");
     wait_event(vm->qts, "suspended", "background snapshot");
+    /* Waits until the snapshot has the page. */
+    rwp_vm_write(vm, 4 * MiB, 1);
     set_speed(vm->qts, FAST);
     wait_migration(vm->qts, "completed");
     if (reading_populates(memory)) {

@@ -145,7 +145,9 @@ def _slowdown(result: Dict[str, Any], machine: Dict[str, Any]) -> Result:
     off_by = 1.25 * _spread(single) / 0.67 / len(single) ** 0.5
     loss = statistics.median(single)
     off = [w['lost_percent'] for w in _windows(result, watcher=None)]
-    rows = [_lost_row(f'{memory}, no watcher', off, ('', '', ''))]
+    rows = []
+    if off:
+        rows.append(_lost_row(f'{memory}, no watcher', off, ('', '', '')))
     checks = []
 
     watched = [('rwp', interval) for interval in (1, 5, 30)]
