@@ -214,12 +214,12 @@ static void discard_end(RAMBlockObserver *observer, uint64_t start,
                         uint64_t length, int ret)
 {
     RwpBackend *rwp = container_of(observer, RwpBackend, observer);
-    bool private_file = MEMORY_BACKEND_MEMFD(rwp)->hugetlb &&
-                        !MEMORY_BACKEND(rwp)->share;
 
-    /* A hole in the file leaves private copies of its pages in place. */
-    rwp_tracker_discard_end(rwp->tracker, start,
-                            ret || private_file ? 0 : length);
+    /*
+     * With hugetlb=on,share=off, too: unlike those of other files, private
+     * copies of huge pages go when the file gets a hole.
+     */
+    rwp_tracker_discard_end(rwp->tracker, start, ret ? 0 : length);
 }
 
 static bool rwp_backend_alloc(HostMemoryBackend *backend, Error **errp)

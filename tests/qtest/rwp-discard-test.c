@@ -71,7 +71,6 @@ static void stop(Guest *g)
     guest_free(&g->qs->alloc, g->buffer);
     qvirtio_pci_device_disable(g->pci);
     qos_object_destroy((QOSGraphObject *)g->pci);
-    g_free(g->pci);
     rwp_vm_detach(g->vm);
     qtest_shutdown(g->qs);
 }

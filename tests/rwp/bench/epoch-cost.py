@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an epoch of memory-backend-rwp costs, beside a bare loop of the same calls.
+"""What an epoch of memory-backend-rwp costs, beside a bare loop of its calls.
 
 Both have memory of the same kind and size, and the same pages of it are
 accessed before each epoch.  They take turns, so that whatever else the machine
@@ -14,28 +14,19 @@ import argparse
 import json
 import os
 import sys
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from bare_loop import BareLoop
-from exact_memory import HUGE, PAGE, ExactMemory
+from exact_memory import ExactMemory
 from huge_pool import HugePool
+from memory_kinds import HUGE, KINDS, PAGE
 
 
 PATTERNS = ('none', 'contiguous', 'scattered', 'all')
 
 # Memory with huge pages is larger: an epoch over 512 MiB of it takes so
 # little that the fixed costs of a thread that wakes up would be all there is.
-KINDS: Dict[str, Dict[str, Any]] = {
-    'anon': {'mib': 512, 'granule': PAGE,
-             'backend': {'share': 'off', 'thp': 'off'}},
-    'memfd': {'mib': 512, 'granule': PAGE,
-              'backend': {'share': 'on', 'thp': 'off'}},
-    'thp': {'mib': 2048, 'granule': HUGE,
-            'backend': {'share': 'off', 'thp': 'on'}},
-    'hugetlb': {'mib': 2048, 'granule': HUGE,
-                'backend': {'share': 'on', 'hugetlb': 'on',
-                            'hugetlbsize': '2M'}},
-}
+MIB = {PAGE: 512, HUGE: 2048}
 
 # Those that were ever the cheapest of the many that were tried
 # (docs/devel/rwp-benchmarks.rst).  The cheapest one counts.
@@ -48,6 +39,13 @@ STRATEGIES = {
 # the memory one call can take from how long the last ones took.
 WARM_UP = 3
 
+# The emulator's TLB is small and direct-mapped, so where the system has put a
+# program's few hot pages decides whether they push each other out: a fifth of
+# a scattered epoch.  Each launch is another throw of these dice.
+LAUNCHES = 3
+
+Epochs = List[Dict[str, Any]]
+
 
 def check_seen(who: str, pattern: str, seen: int, accessed: int) -> None:
     """Epochs that have not seen the same are not worth comparing."""
@@ -57,14 +55,14 @@ def check_seen(who: str, pattern: str, seen: int, accessed: int) -> None:
 
 
 def compare(bare: BareLoop, qemu: ExactMemory, pattern: str,
-            rounds: int) -> Dict[str, Any]:
+            rounds: int) -> Tuple[Dict[str, Epochs], Epochs]:
     """Epochs of both, in turns.
 
     After each one of the bare loop, with whatever strategy, there is one of
     QEMU, so that both have as many chances to meet a quiet machine.
     """
-    bare_epochs: Dict[str, List[Dict[str, Any]]] = {}
-    qemu_epochs: List[Dict[str, Any]] = []
+    bare_epochs: Dict[str, Epochs] = {}
+    qemu_epochs: Epochs = []
 
     for _ in range(WARM_UP):
         qemu.touch(pattern)
@@ -82,32 +80,48 @@ def compare(bare: BareLoop, qemu: ExactMemory, pattern: str,
             epoch = qemu.epoch()
             check_seen('QEMU', pattern, epoch['accessed'], accessed)
             qemu_epochs.append(epoch)
-    return {'bare': bare_epochs, 'qemu': qemu_epochs}
+    return bare_epochs, qemu_epochs
+
+
+def launched(name: str, patterns: Sequence[str], rounds: int
+             ) -> Iterator[Tuple[str, Dict[str, Epochs], Epochs]]:
+    """Compare two processes that have just been started."""
+    kind = KINDS[name]
+    mib = MIB[kind.granule]
+    pool = 2 * mib if name == 'hugetlb' else 0
+    with HugePool(pool), BareLoop(name, mib) as bare, \
+            ExactMemory(os.environ['QTEST_QEMU_BINARY'], mib, kind.granule,
+                        **kind.backend) as qemu:
+        qemu.touch('all')
+        qemu.epoch()
+        for pattern in patterns:
+            yield (pattern, *compare(bare, qemu, pattern, rounds))
 
 
 def main() -> None:
     """Compare all kinds and patterns."""
     parser = argparse.ArgumentParser(usage=__doc__.rpartition('usage: ')[2])
     parser.add_argument('result')
-    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--rounds', type=int, default=2)
     parser.add_argument('--kind', action='append', choices=tuple(KINDS))
     parser.add_argument('--pattern', action='append', choices=PATTERNS)
     args = parser.parse_args()
 
     result = []
     for name in args.kind or KINDS:
-        kind = KINDS[name]
-        pool = 2 * kind['mib'] if name == 'hugetlb' else 0
-        with HugePool(pool), BareLoop(name, kind['mib']) as bare, \
-                ExactMemory(os.environ['QTEST_QEMU_BINARY'], kind['mib'],
-                            kind['granule'], **kind['backend']) as qemu:
-            qemu.touch('all')
-            qemu.epoch()
-            for pattern in args.pattern or PATTERNS:
-                print(f'epoch-cost: {name}, {pattern}', file=sys.stderr)
-                result.append({'kind': name, 'mib': kind['mib'],
-                               'pattern': pattern,
-                               **compare(bare, qemu, pattern, args.rounds)})
+        patterns = args.pattern or PATTERNS
+        merged = {pattern: {'kind': name, 'mib': MIB[KINDS[name].granule],
+                            'pattern': pattern, 'bare': {}, 'qemu': []}
+                  for pattern in patterns}
+        for launch in range(LAUNCHES):
+            print(f'epoch-cost: {name}, {launch + 1} of {LAUNCHES}',
+                  file=sys.stderr)
+            for pattern, bare, qemu in launched(name, patterns, args.rounds):
+                merged[pattern]['qemu'] += qemu
+                for strategy, epochs in bare.items():
+                    merged[pattern]['bare'].setdefault(strategy, [])
+                    merged[pattern]['bare'][strategy] += epochs
+        result += merged.values()
     with open(args.result, 'w', encoding='utf8') as file:
         json.dump(result, file, indent=1)
 

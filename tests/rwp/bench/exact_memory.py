@@ -14,10 +14,11 @@ from typing import Any, Dict, List, Optional, Type
 
 from qemu.machine import QEMUMachine
 
+from guest_process import thread_cpu_seconds
+from memory_kinds import HUGE, PAGE
+
 
 ID = 'ram0'
-PAGE = 4096
-HUGE = 2 << 20
 
 # So that only scan-working-set ends an interval.
 MANUAL_INTERVAL = 24 * 60 * 60 * 1000
@@ -97,17 +98,8 @@ class ExactMemory:
         elif pattern != 'none':
             raise ValueError(f'unknown pattern: {pattern}')
 
-    def _thread_cpu_us(self) -> float:
-        """Processor time of the tracking threads so far."""
-        tasks = f'/proc/{self._vm.get_pid()}/task'
-        total = 0
-        for task in os.listdir(tasks):
-            with open(f'{tasks}/{task}/comm', encoding='utf8') as file:
-                if not file.read().startswith('rwp'):
-                    continue
-            with open(f'{tasks}/{task}/schedstat', encoding='utf8') as file:
-                total += int(file.read().split()[0])
-        return total / 1000
+    def _tracker_cpu_us(self) -> float:
+        return thread_cpu_seconds(self._vm.get_pid(), 'rwp') * 1e6
 
     def info(self) -> Dict[str, Any]:
         """The answer of query-working-set."""
@@ -116,9 +108,9 @@ class ExactMemory:
 
     def epoch(self) -> Dict[str, Any]:
         """Scan and re-arm; what it took, by QEMU's own account."""
-        cpu_us = self._thread_cpu_us()
+        cpu_us = self._tracker_cpu_us()
         self._vm.cmd('scan-working-set', id=ID)
-        cpu_us = self._thread_cpu_us() - cpu_us
+        cpu_us = self._tracker_cpu_us() - cpu_us
         info = self.info()
         return {'scan_us': info['scan-time'], 'arm_us': info['arm-time'],
                 'arm_calls': info['arm-calls'], 'cpu_us': cpu_us,

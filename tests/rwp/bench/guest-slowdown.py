@@ -93,7 +93,7 @@ class Bench:
             watcher.stop()
 
     def epochs(self) -> List[float]:
-        """Seconds of the guest's time that were lost to each of many epochs."""
+        """Seconds of the guest's time that each of many epochs has cost."""
         watcher = Rwp(self.guest, MANUAL_INTERVAL)
         watcher.start()
         lost = []
@@ -197,8 +197,9 @@ def measure(name: str, cycles: int, directory: str) -> Dict[str, Any]:
         guest.load.verify()
     finally:
         guest.close()
-    return {'memory': name, 'guest_mib': GUEST_MIB, 'hot_mib': setting['hot_mib'],
-            'idle_bytes': idle, 'epoch_lost_seconds': epochs, 'windows': bench.compare()}
+    return {'memory': name, 'guest_mib': GUEST_MIB,
+            'hot_mib': setting['hot_mib'], 'idle_bytes': idle,
+            'epoch_lost_seconds': epochs, 'windows': bench.compare()}
 
 
 def main() -> None:

@@ -11,6 +11,10 @@ from typing import NamedTuple
 # calls, on the same memory with the same pages accessed.
 EPOCH_RATIO = 1.15
 
+# Cost of an epoch over 1 TiB with few populated pages over that with 256 times
+# as many: if size decided, it would be 1, if only pages did, 0.004.
+SPARSE_RATIO = 0.1
+
 # Host memory that tracking uses, in percent of the memory tracked.
 METADATA_PERCENT = 0.05
 

@@ -14,29 +14,21 @@ import os
 import sys
 from typing import Any, Dict
 
-from exact_memory import HUGE, PAGE, ExactMemory
+from exact_memory import ExactMemory
 from huge_pool import HugePool
+from memory_kinds import KINDS
 
 
 MIB = 1024
 
-KINDS: Dict[str, Dict[str, Any]] = {
-    'anon': {'granule': PAGE, 'backend': {'share': 'off', 'thp': 'off'}},
-    'memfd': {'granule': PAGE, 'backend': {'share': 'on', 'thp': 'off'}},
-    'thp': {'granule': HUGE, 'backend': {'share': 'off', 'thp': 'on'}},
-    'hugetlb': {'granule': HUGE, 'backend': {'share': 'on', 'hugetlb': 'on',
-                                             'hugetlbsize': '2M'}},
-}
 
-
-def measure(kind: str) -> Dict[str, Any]:
+def measure(name: str) -> Dict[str, Any]:
     """Metadata of one kind of memory after a few epochs."""
-    setting = KINDS[kind]
-    pool = MIB if kind == 'hugetlb' else 0
+    kind = KINDS[name]
+    pool = MIB if name == 'hugetlb' else 0
     with HugePool(pool), \
-         ExactMemory(os.environ['QTEST_QEMU_BINARY'], MIB,
-                     setting['granule'], tracking='off',
-                     **setting['backend']) as qemu:
+            ExactMemory(os.environ['QTEST_QEMU_BINARY'], MIB, kind.granule,
+                        tracking='off', **kind.backend) as qemu:
         # A huge page is populated by its first byte.
         qemu.touch('all')
         # What a query allocates for its answer is not tracking's.
@@ -46,7 +38,7 @@ def measure(kind: str) -> Dict[str, Any]:
         for pattern in ('scattered', 'all', 'none'):
             qemu.touch(pattern)
             qemu.epoch()
-        return {'kind': kind, 'mib': MIB, 'present': qemu.info()['present'],
+        return {'kind': name, 'mib': MIB, 'present': qemu.info()['present'],
                 'metadata': qemu.info()['metadata'],
                 'grown': qemu.anonymous_bytes() - before}
 
@@ -58,9 +50,9 @@ def main() -> None:
     args = parser.parse_args()
 
     result = []
-    for kind in KINDS:
-        print(f'metadata-cost: {kind}', file=sys.stderr)
-        result.append(measure(kind))
+    for name in KINDS:
+        print(f'metadata-cost: {name}', file=sys.stderr)
+        result.append(measure(name))
     with open(args.result, 'w', encoding='utf8') as file:
         json.dump(result, file, indent=1)
 

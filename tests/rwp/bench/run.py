@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The bench: measure on a kernel with RWP, print tables, say which limits hold.
+"""Measure on a kernel with RWP, print tables, say which limits hold.
 
 usage: run.py [--only NAME]... [--report] [--update-docs]
 
@@ -46,8 +46,8 @@ def bring_up_to_date() -> None:
     if not program.exists() or program.stat().st_mtime < newest:
         # Static, so that it runs in the outer VM as it does here.
         subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-static',
-                        '-pthread', '-o', str(program), *map(str, here.glob('*.c'))],
-                       check=True)
+                        '-pthread', '-o', str(program),
+                        *map(str, here.glob('*.c'))], check=True)
     subprocess.run([str(SCRIPTS / 'vm-image')], check=True)
 
 

@@ -18,7 +18,8 @@ import time
 from typing import Any, Callable, Dict
 
 from bare_loop import BareLoop
-from exact_memory import PAGE, ExactMemory
+from exact_memory import ExactMemory
+from memory_kinds import PAGE
 
 
 TIB = 1 << 20           # in MiB
