@@ -104,6 +104,7 @@ static bool probe_page(int uffd_fd, int pagemap_fd, void *page, size_t size,
     if (!uffd_rwp_register(uffd_fd, page, size, errp)) {
         return false;
     }
+    /* Volatile: the compiler must not drop a store that nobody reads. */
     *(volatile char *)page = 1;
     ret = uffd_rwp_arm(uffd_fd, page, size);
     if (ret < 0) {
@@ -117,6 +118,7 @@ static bool probe_page(int uffd_fd, int pagemap_fd, void *page, size_t size,
         return false;
     }
     if (ret == 0) {
+        /* Volatile, as above. */
         *(volatile char *)page = 2;
         ret = pagemap_scan(pagemap_fd, &scan, page, page + size, &region, 1);
         if (ret == 1) {

@@ -279,7 +279,8 @@ static void test_deleted_meanwhile(void)
 static void test_sparse(void)
 {
     QTestState *qts =
-        qtest_init("-nodefaults -machine pc -cpu max,phys-bits=46"
+        qtest_init("-nodefaults -machine pc"
+                   " -cpu max,phys-bits=46,vendor=GenuineIntel"
                    " -m 32M,slots=4,maxmem=3T"
                    " -object memory-backend-rwp,id=ram0,size=1T,reserve=off,"
                    "tracking=on,thp=off," RWP_NEVER

@@ -48,7 +48,7 @@ const char *rwp_qtest_no_rwp(void)
     const uint64_t needed = FEATURE_RWP | FEATURE_RWP_ASYNC;
     int fd;
 
-    if (getpagesize() != 4 * KiB) {
+    if (qemu_real_host_page_size() != 4 * KiB) {
         return "RWP is only tested with pages of 4 KiB";
     }
     fd = syscall(__NR_userfaultfd, O_CLOEXEC | USER_MODE_ONLY);
