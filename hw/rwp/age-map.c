@@ -608,6 +608,19 @@ uint64_t rwp_age_map_working_set(const RwpAgeMap *map, int64_t window_ns,
     return pages;
 }
 
+unsigned rwp_age_map_idle_age(const RwpAgeMap *map, int64_t idle_ns)
+{
+    uint64_t last = rwp_age_map_epochs(map);
+    int64_t since = rwp_age_map_last_end(map) - idle_ns;
+
+    for (unsigned age = 0; age < last && age <= RWP_AGE_LIMIT; age++) {
+        if (map->end_ns[stamp_of(last - age)] <= since) {
+            return age;
+        }
+    }
+    return RWP_AGE_LIMIT + 1;
+}
+
 uint64_t rwp_age_map_metadata(const RwpAgeMap *map)
 {
     uint64_t host_page = qemu_real_host_page_size();

@@ -33,6 +33,7 @@
 #include "system/runstate.h"
 #include "system/system.h"
 #include "hw/rwp/backend.h"
+#include "hw/rwp/evict-properties.h"
 #include "hw/rwp/stats.h"
 #include "hw/rwp/step-aside.h"
 #include "trace.h"
@@ -44,10 +45,13 @@ struct RwpBackend {
     OnOffAuto tracking;
     uint32_t interval_ms;
     bool thp;
+    EvictionEngine engine;
+    RwpEvictConfig evict;       /* but for its engine */
 
     bool complete;
     int pagemap_fd;
     RwpTracker *tracker;
+    RwpEvictor *evictor;
     RAMBlockObserver observer;
     VMChangeStateEntry *vm_change_state;
     Notifier machine_ready;
@@ -59,6 +63,11 @@ struct RwpBackend {
     /* What the tracker's thread reported, for the main loop. */
     QEMUBH *failed_bh;
     char *failed_reason;
+
+    /* What was told of the evictor last, and what tells more. */
+    QEMUBH *eviction_bh;
+    EvictionState eviction_state;
+    EvictionLimit eviction_limit;
 
     QTAILQ_ENTRY(RwpBackend) next;
 };
@@ -89,6 +98,9 @@ static void set_state(RwpBackend *rwp, WorkingSetState state,
     rwp->state = state;
     g_free(rwp->reason);
     rwp->reason = g_strdup(reason);
+    if (rwp->evictor) {
+        rwp_evictor_tracking_changed(rwp->evictor);
+    }
     trace_rwp_state(rwp_backend_id(rwp), WorkingSetState_str(state),
                     reason ?: "");
     path = object_get_canonical_path(OBJECT(rwp));
@@ -196,6 +208,34 @@ static void tracker_failed(void *opaque, const char *reason)
     qemu_bh_schedule(rwp->failed_bh);
 }
 
+static void report_eviction(void *opaque)
+{
+    RwpBackend *rwp = opaque;
+    g_autofree char *path = NULL;
+    RwpEvictStatus status;
+
+    rwp_tracker_lock(rwp->tracker);
+    rwp_evictor_status(rwp->evictor, &status);
+    rwp_tracker_unlock(rwp->tracker);
+    if (status.state == rwp->eviction_state &&
+        status.limit == rwp->eviction_limit) {
+        return;
+    }
+    rwp->eviction_state = status.state;
+    rwp->eviction_limit = status.limit;
+    path = object_get_canonical_path(OBJECT(rwp));
+    qapi_event_send_eviction_state_change(rwp_backend_id(rwp), path,
+                                          status.state, status.limit,
+                                          status.reason);
+}
+
+static void evictor_changed(void *opaque)
+{
+    RwpBackend *rwp = opaque;
+
+    qemu_bh_schedule(rwp->eviction_bh);
+}
+
 static void vm_change_state(void *opaque, bool running, RunState state)
 {
     RwpBackend *rwp = opaque;
@@ -220,6 +260,68 @@ static void discard_end(RAMBlockObserver *observer, uint64_t start,
      * copies of huge pages go when the file gets a hole.
      */
     rwp_tracker_discard_end(rwp->tracker, start, ret ? 0 : length);
+}
+
+static const RwpReclaimEngine *engine_of(EvictionEngine engine)
+{
+    return engine == EVICTION_ENGINE_PAGEOUT ? &rwp_reclaim_pageout : NULL;
+}
+
+/* Can @engine take the memory of this backend? */
+static bool check_engine(RwpBackend *rwp, const RwpReclaimEngine *engine,
+                         Error **errp)
+{
+    if (MEMORY_BACKEND_MEMFD(rwp)->hugetlb && !engine->takes_huge_pool) {
+        error_setg(errp, "the kernel cannot page out memory of a huge page"
+                   " pool (hugetlb=on)");
+        return false;
+    }
+    if (MEMORY_BACKEND(rwp)->guest_memfd) {
+        error_setg(errp, "the memory of a confidential guest (guest_memfd)"
+                   " cannot be paged out");
+        return false;
+    }
+    if (should_mlock(mlock_state)) {
+        error_setg(errp, "all memory is locked (-overcommit mem-lock)");
+        return false;
+    }
+    if (rwp->tracking == ON_OFF_AUTO_OFF) {
+        error_setg(errp, "it is not known what is cold (tracking=off)");
+        return false;
+    }
+    return true;
+}
+
+/* Why evict=@engine cannot be: takes @err. */
+static void refuse_eviction(RwpBackend *rwp, EvictionEngine engine,
+                            Error **errp, Error *err)
+{
+    error_setg(errp, "property 'evict' of " TYPE_MEMORY_BACKEND_RWP
+               " '%s' cannot be '%s': %s; with 'off' the guest runs without",
+               rwp_backend_id(rwp), EvictionEngine_str(engine),
+               error_get_pretty(err));
+    error_free(err);
+}
+
+static void configure_evictor(RwpBackend *rwp)
+{
+    RwpEvictConfig config = rwp->evict;
+
+    config.engine = engine_of(rwp->engine);
+    rwp_evictor_configure(rwp->evictor, &config);
+}
+
+/* It goes on all the same: there may be swap space later. */
+static void warn_if_blocked(RwpBackend *rwp)
+{
+    const RwpReclaimEngine *engine = engine_of(rwp->engine);
+    const char *blocked = engine ? engine->blocked() : NULL;
+
+    if (blocked) {
+        warn_report("memory-backend-rwp '%s': evict=%s has no effect while %s",
+                    rwp_backend_id(rwp), EvictionEngine_str(rwp->engine),
+                    blocked);
+    }
 }
 
 static bool rwp_backend_alloc(HostMemoryBackend *backend, Error **errp)
@@ -275,6 +377,12 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
         return;
     }
 
+    if (rwp->engine != EVICTION_ENGINE_OFF &&
+        !check_engine(rwp, engine_of(rwp->engine), &err)) {
+        refuse_eviction(rwp, rwp->engine, errp, err);
+        return;
+    }
+
     block = backend->mr.ram_block;
     rwp->pagemap_fd = qemu_open_old("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (rwp->tracking != ON_OFF_AUTO_OFF && !check_tracking(rwp, &err)) {
@@ -295,6 +403,14 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
                                    tracker_failed, rwp);
     rwp_tracker_set_interval(rwp->tracker, rwp->interval_ms);
     rwp_tracker_set_running(rwp->tracker, runstate_is_running());
+    rwp->eviction_bh = qemu_bh_new(report_eviction, rwp);
+    rwp->evictor = rwp_evictor_new(rwp->tracker, &memory,
+                                   rwp_backend_thp(rwp) ?
+                                   memory.page_size * RWP_EXTENT_PAGES :
+                                   memory.page_size,
+                                   &rwp->evict, evictor_changed, rwp);
+    configure_evictor(rwp);
+    warn_if_blocked(rwp);
     rwp->failed_bh = qemu_bh_new(report_failure, rwp);
     rwp->vm_change_state = qemu_add_vm_change_state_handler(vm_change_state,
                                                             rwp);
@@ -325,7 +441,9 @@ static void rwp_backend_unparent(Object *obj)
     qemu_remove_machine_init_done_notifier(&rwp->machine_ready);
     qemu_del_vm_change_state_handler(rwp->vm_change_state);
     qemu_ram_set_observer(MEMORY_BACKEND(rwp)->mr.ram_block, NULL);
+    rwp_evictor_stop(rwp->evictor);
     rwp_tracker_stop(rwp->tracker);
+    qemu_bh_delete(rwp->eviction_bh);
     qemu_bh_delete(rwp->failed_bh);
 }
 
@@ -333,6 +451,7 @@ static void rwp_backend_finalize(Object *obj)
 {
     RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
 
+    rwp_evictor_free(rwp->evictor);
     rwp_tracker_free(rwp->tracker);
     if (rwp->pagemap_fd >= 0) {
         close(rwp->pagemap_fd);
@@ -396,6 +515,64 @@ bool rwp_backend_thp(RwpBackend *rwp)
            !MEMORY_BACKEND_MEMFD(rwp)->hugetlb;
 }
 
+RwpEvictor *rwp_backend_evictor(RwpBackend *rwp)
+{
+    return rwp->evictor;
+}
+
+EvictionEngine rwp_backend_eviction_engine(RwpBackend *rwp)
+{
+    return rwp->engine;
+}
+
+bool rwp_backend_set_eviction_engine(RwpBackend *rwp, EvictionEngine engine,
+                                     Error **errp)
+{
+    Error *err = NULL;
+
+    if (rwp->complete && engine != EVICTION_ENGINE_OFF &&
+        !check_engine(rwp, engine_of(engine), &err)) {
+        refuse_eviction(rwp, engine, errp, err);
+        return false;
+    }
+    rwp->engine = engine;
+    if (rwp->complete) {
+        configure_evictor(rwp);
+        warn_if_blocked(rwp);
+    }
+    return true;
+}
+
+const RwpReclaimEngine *rwp_backend_check_eviction(RwpBackend *rwp,
+                                                   Error **errp)
+{
+    const RwpReclaimEngine *engine = engine_of(rwp->engine) ?:
+                                     &rwp_reclaim_pageout;
+    Error *err = NULL;
+
+    if (!check_engine(rwp, engine, &err)) {
+        error_setg(errp, "cannot evict memory of '%s': %s",
+                   rwp_backend_id(rwp), error_get_pretty(err));
+        error_free(err);
+        return NULL;
+    }
+    return engine;
+}
+
+const RwpEvictConfig *rwp_backend_evict_config(RwpBackend *rwp)
+{
+    return &rwp->evict;
+}
+
+void rwp_backend_set_evict_config(RwpBackend *rwp,
+                                  const RwpEvictConfig *config)
+{
+    rwp->evict = *config;
+    if (rwp->complete) {
+        configure_evictor(rwp);
+    }
+}
+
 void rwp_backend_suspend(RwpBackend *rwp, const char *reason, bool detach)
 {
     if (!rwp_tracker_started(rwp->tracker)) {
@@ -435,6 +612,13 @@ static void rwp_backend_set_tracking(Object *obj, int value, Error **errp)
     Error *err = NULL;
     bool detach;
 
+    if (rwp->complete && value == ON_OFF_AUTO_OFF &&
+        rwp->engine != EVICTION_ENGINE_OFF) {
+        error_setg(errp, "property 'tracking' of " TYPE_MEMORY_BACKEND_RWP
+                   " '%s' cannot be 'off': eviction needs it; set 'evict' to"
+                   " 'off' first", rwp_backend_id(rwp));
+        return;
+    }
     if (rwp->complete && value == ON_OFF_AUTO_OFF) {
         rwp_tracker_stop(rwp->tracker);
         set_state(rwp, WORKING_SET_STATE_OFF, NULL);
@@ -512,6 +696,7 @@ static void rwp_backend_instance_init(Object *obj)
     rwp->tracking = ON_OFF_AUTO_AUTO;
     rwp->interval_ms = RWP_INTERVAL_DEFAULT_MS;
     rwp->thp = true;
+    rwp_evict_config_init(&rwp->evict);
     rwp->pagemap_fd = -1;
     rwp->state = WORKING_SET_STATE_OFF;
 }
@@ -546,6 +731,7 @@ static void rwp_backend_class_init(ObjectClass *oc, void *data)
     object_class_property_set_description(oc, "thp",
         "Let transparent huge pages back private memory (off: see every page"
         " by itself)");
+    rwp_evict_properties_add(oc);
 }
 
 static const TypeInfo rwp_backend_info = {

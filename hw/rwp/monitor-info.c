@@ -53,9 +53,55 @@ static void append_idle_ages(GString *buf, const WorkingSetInfo *info)
     }
 }
 
+static void append_eviction(GString *buf, const WorkingSetInfo *info)
+{
+    const EvictionInfo *e = info->eviction;
+    g_autofree char *promotions = size_to_str(e->promotions);
+    g_autofree char *refaults = size_to_str(e->refaults);
+    g_autofree char *allowed = size_to_str(e->allowed);
+
+    g_string_append_printf(buf, "  eviction by %s is %s, limit: %s%s%s\n",
+                           EvictionEngine_str(e->engine),
+                           EvictionState_str(e->state),
+                           EvictionLimit_str(e->limit), e->reason ? ": " : "",
+                           e->reason ?: "");
+    if (e->has_cold_age) {
+        g_string_append_printf(buf, "  goes when idle for %" PRIu32
+                               " intervals\n", e->cold_age);
+    }
+    g_string_append_printf(buf, "  a minute: promotions %s, refaults %s, of %s"
+                           " allowed\n", promotions, refaults, allowed);
+    append_size(buf, "evicted so far", e->evicted, 0);
+    append_size(buf, "refaulted so far", e->refaulted, 0);
+    append_size(buf, "skipped: accessed", e->skipped->accessed, 0);
+    append_size(buf, "skipped: huge page", e->skipped->huge_page, 0);
+    append_size(buf, "skipped: kept", e->skipped->kept, 0);
+}
+
+static void append_what_if(GString *buf, const WorkingSetInfo *info)
+{
+    g_string_append(buf, "  what if memory went when idle for (seconds)\n");
+    for (WorkingSetWhatIfList *l = info->what_if; l; l = l->next) {
+        WorkingSetWhatIf *w = l->value;
+        g_autofree char *bytes = size_to_str(w->bytes);
+        g_autofree char *mean = size_to_str(w->promotions);
+        g_autofree char *max = size_to_str(w->promotions_max);
+
+        g_string_append_printf(buf, "    %-20" PRIu32, w->seconds);
+        if (!w->complete) {
+            g_string_append(buf, "    not known\n");
+        } else if (!w->minutes) {
+            g_string_append_printf(buf, " %10s out\n", bytes);
+        } else {
+            g_string_append_printf(buf, " %10s out, promotions a minute: mean"
+                                   " %s, worst %s\n", bytes, mean, max);
+        }
+    }
+}
+
 static void append_backend(RwpBackend *backend, void *opaque)
 {
-    g_autoptr(WorkingSetInfo) info = rwp_working_set_info(backend, NULL);
+    g_autoptr(WorkingSetInfo) info = rwp_working_set_info(backend, NULL, NULL);
     g_autofree char *size = size_to_str(info->size);
     GString *buf = opaque;
 
@@ -74,6 +120,7 @@ static void append_backend(RwpBackend *backend, void *opaque)
                            info->arm_time);
     append_size(buf, "present", info->present, info->size);
     append_size(buf, "absent", info->absent, info->size);
+    append_size(buf, "resident", info->resident, info->size);
     if (info->untracked) {
         append_size(buf, "untracked", info->untracked, info->size);
     }
@@ -92,6 +139,11 @@ static void append_backend(RwpBackend *backend, void *opaque)
         append_size(buf, label, l->value->bytes, info->size);
     }
     append_idle_ages(buf, info);
+    append_what_if(buf, info);
+    if (info->eviction->engine != EVICTION_ENGINE_OFF ||
+        info->eviction->evicted) {
+        append_eviction(buf, info);
+    }
 }
 
 HumanReadableText *qmp_x_query_working_set(Error **errp)

@@ -12,10 +12,12 @@
 #include "qemu/coroutine.h"
 #include "qemu/main-loop.h"
 #include "hw/rwp/backend.h"
+#include "hw/rwp/eviction-info.h"
 #include "hw/rwp/working-set-info.h"
 
 typedef struct InfoQuery {
     uint32List *windows;
+    uint32List *thresholds;
     WorkingSetInfoList **tail;
 } InfoQuery;
 
@@ -24,36 +26,48 @@ static void append_info(RwpBackend *backend, void *opaque)
     InfoQuery *query = opaque;
 
     QAPI_LIST_APPEND(query->tail,
-                     rwp_working_set_info(backend, query->windows));
+                     rwp_working_set_info(backend, query->windows,
+                                          query->thresholds));
 }
 
-static bool check_windows(uint32List *windows, Error **errp)
+/* Are there between 1 and @max times, and none of them 0? */
+static bool check_times(const char *parameter, uint32List *times, size_t max,
+                        Error **errp)
 {
     size_t nr = 0;
 
-    for (uint32List *w = windows; w; w = w->next) {
-        if (!w->value) {
-            error_setg(errp, "Parameter 'windows' has a window of 0 seconds,"
-                       " it must be at least 1");
+    for (uint32List *t = times; t; t = t->next) {
+        if (!t->value) {
+            error_setg(errp, "Parameter '%s' has a 0, times must be at least"
+                       " 1 second", parameter);
             return false;
         }
         nr++;
     }
-    if (nr < 1 || nr > RWP_WINDOWS_MAX) {
-        error_setg(errp, "Parameter 'windows' has %zu windows, it must have"
-                   " between 1 and %d", nr, RWP_WINDOWS_MAX);
+    if (nr < 1 || nr > max) {
+        error_setg(errp, "Parameter '%s' has %zu times, it must have between 1"
+                   " and %zu", parameter, nr, max);
         return false;
     }
     return true;
 }
 
 WorkingSetInfoList *qmp_query_working_set(const char *id, bool has_windows,
-                                          uint32List *windows, Error **errp)
+                                          uint32List *windows,
+                                          bool has_thresholds,
+                                          uint32List *thresholds, Error **errp)
 {
     WorkingSetInfoList *list = NULL;
-    InfoQuery query = { .windows = windows, .tail = &list };
+    InfoQuery query = {
+        .windows = windows, .thresholds = thresholds, .tail = &list
+    };
 
-    if (has_windows && !check_windows(windows, errp)) {
+    if (has_windows &&
+        !check_times("windows", windows, RWP_WINDOWS_MAX, errp)) {
+        return NULL;
+    }
+    if (has_thresholds &&
+        !check_times("thresholds", thresholds, RWP_THRESHOLDS_MAX, errp)) {
         return NULL;
     }
     if (id) {
@@ -102,6 +116,21 @@ static void start_scan(RwpBackend *backend, void *opaque)
     }
 }
 
+/* Is the backend being tracked?  If not, an error. */
+static bool check_active(RwpBackend *backend, Error **errp)
+{
+    const char *reason = rwp_backend_reason(backend);
+
+    if (rwp_backend_state(backend) == WORKING_SET_STATE_ACTIVE) {
+        return true;
+    }
+    error_setg(errp, "accesses to the memory of '%s' are not tracked: tracking"
+               " is %s%s%s", rwp_backend_id(backend),
+               WorkingSetState_str(rwp_backend_state(backend)),
+               reason ? ", " : "", reason ?: "");
+    return false;
+}
+
 void coroutine_fn qmp_scan_working_set(const char *id, Error **errp)
 {
     ScanWait wait = { .co = qemu_coroutine_self(), .pending = 1 };
@@ -109,16 +138,7 @@ void coroutine_fn qmp_scan_working_set(const char *id, Error **errp)
     if (id) {
         RwpBackend *backend = rwp_backend_find(id, errp);
 
-        if (!backend) {
-            return;
-        }
-        if (rwp_backend_state(backend) != WORKING_SET_STATE_ACTIVE) {
-            const char *reason = rwp_backend_reason(backend);
-
-            error_setg(errp, "accesses to the memory of '%s' are not tracked:"
-                       " tracking is %s%s%s", id,
-                       WorkingSetState_str(rwp_backend_state(backend)),
-                       reason ? ", " : "", reason ?: "");
+        if (!backend || !check_active(backend, errp)) {
             return;
         }
         start_scan(backend, &wait);
@@ -133,4 +153,58 @@ void coroutine_fn qmp_scan_working_set(const char *id, Error **errp)
     if (wait.failed) {
         error_setg(errp, "tracking ended before the scan was complete");
     }
+}
+
+/* The eviction that a command waits for. */
+typedef struct EvictWait {
+    Coroutine *co;
+    RwpEvictCount count;
+    EvictionLimit limit;
+} EvictWait;
+
+static void evict_done(void *opaque, const RwpEvictCount *count,
+                       EvictionLimit limit)
+{
+    EvictWait *wait = opaque;
+
+    wait->count = *count;
+    wait->limit = limit;
+    aio_co_wake(wait->co);
+}
+
+EvictColdMemoryResult * coroutine_fn
+qmp_evict_cold_memory(const char *id, uint64_t bytes, bool has_min_age,
+                      uint32_t min_age, Error **errp)
+{
+    EvictWait wait = { .co = qemu_coroutine_self() };
+    RwpBackend *backend = rwp_backend_find(id, errp);
+    const RwpReclaimEngine *engine;
+    EvictColdMemoryResult *result;
+    uint64_t page_size, min_age_ms;
+
+    if (!backend) {
+        return NULL;
+    }
+    if (!bytes) {
+        error_setg(errp, "Parameter 'bytes' is 0, it must be at least 1");
+        return NULL;
+    }
+    engine = rwp_backend_check_eviction(backend, errp);
+    if (!engine || !check_active(backend, errp)) {
+        return NULL;
+    }
+    min_age_ms = has_min_age ? min_age * UINT64_C(1000) :
+                 rwp_backend_evict_config(backend)->min_age_ms;
+    page_size = qemu_ram_pagesize(MEMORY_BACKEND(backend)->mr.ram_block);
+
+    /* Being woken before we yield is fine. */
+    rwp_evictor_by_hand(rwp_backend_evictor(backend), engine, bytes,
+                        min_age_ms, evict_done, &wait);
+    qemu_coroutine_yield();
+
+    result = g_new0(EvictColdMemoryResult, 1);
+    result->evicted = wait.count.evicted * page_size;
+    result->limit = wait.limit;
+    result->skipped = rwp_eviction_skipped(&wait.count, page_size);
+    return result;
 }

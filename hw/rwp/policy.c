@@ -177,10 +177,12 @@ void rwp_policy_free(RwpPolicy *policy)
 /* Pages a minute that may be promoted. */
 static uint64_t allowed_rate(const RwpPolicy *policy, uint64_t working_set)
 {
+    const RwpPolicyConfig *config = &policy->config;
     uint64_t pages = muldiv64(MIN(working_set, COUNT_MAX),
-                              policy->config.refault_target, 1000000);
+                              config->refault_target, 1000000);
 
-    return policy->config.refault_target ? MAX(pages, 1) : 0;
+    return config->refault_target ?
+           MAX(pages, config->evict_unit / config->page_size) : 0;
 }
 
 /* @count within @ns, as a rate a minute.  Less than a minute counts as one. */

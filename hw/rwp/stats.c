@@ -54,6 +54,26 @@ static uint64_t read_untracked(const WorkingSetInfo *info)
     return info->untracked;
 }
 
+static uint64_t read_resident(const WorkingSetInfo *info)
+{
+    return info->resident;
+}
+
+static uint64_t read_evicted(const WorkingSetInfo *info)
+{
+    return info->eviction->evicted;
+}
+
+static uint64_t read_refaulted(const WorkingSetInfo *info)
+{
+    return info->eviction->refaulted;
+}
+
+static uint64_t read_evict_time(const WorkingSetInfo *info)
+{
+    return info->eviction->evict_time;
+}
+
 static uint64_t read_epochs(const WorkingSetInfo *info)
 {
     return info->epochs;
@@ -76,8 +96,10 @@ static uint64_t read_metadata(const WorkingSetInfo *info)
 
 #define BYTES(name, read) \
     { name, STATS_TYPE_INSTANT, true, STATS_UNIT_BYTES, 0, read }
-#define MICROSECONDS(name, read) \
-    { name, STATS_TYPE_INSTANT, true, STATS_UNIT_SECONDS, -6, read }
+#define BYTES_SO_FAR(name, read) \
+    { name, STATS_TYPE_CUMULATIVE, true, STATS_UNIT_BYTES, 0, read }
+#define MICROSECONDS(type, name, read) \
+    { name, STATS_TYPE_ ## type, true, STATS_UNIT_SECONDS, -6, read }
 
 static const StatDescription descriptions[] = {
     BYTES("working-set-120s", read_working_set),
@@ -86,9 +108,13 @@ static const StatDescription descriptions[] = {
     BYTES("absent", read_absent),
     BYTES("untracked", read_untracked),
     { "epochs", STATS_TYPE_CUMULATIVE, false, 0, 0, read_epochs },
-    MICROSECONDS("scan-time", read_scan_time),
-    MICROSECONDS("arm-time", read_arm_time),
+    MICROSECONDS(INSTANT, "scan-time", read_scan_time),
+    MICROSECONDS(INSTANT, "arm-time", read_arm_time),
     BYTES("metadata", read_metadata),
+    BYTES("resident", read_resident),
+    BYTES_SO_FAR("evicted", read_evicted),
+    BYTES_SO_FAR("refaulted", read_refaulted),
+    MICROSECONDS(CUMULATIVE, "evict-time", read_evict_time),
 };
 
 typedef struct StatsQuery {
@@ -100,7 +126,8 @@ static void append_stats(RwpBackend *backend, void *opaque)
 {
     StatsQuery *query = opaque;
     uint32List window = { .value = STATS_WINDOW };
-    g_autoptr(WorkingSetInfo) info = rwp_working_set_info(backend, &window);
+    g_autoptr(WorkingSetInfo) info =
+        rwp_working_set_info(backend, &window, NULL);
     StatsList *list = NULL, **tail = &list;
 
     for (size_t i = 0; i < ARRAY_SIZE(descriptions); i++) {

@@ -66,6 +66,7 @@ struct RwpTracker {
     uint64_t npages;
     RwpTrackerFailed *failed;
     void *opaque;
+    RwpTrackerListener listener;        /* all NULL if there is none */
 
     QemuThread thread;
     bool started;
@@ -112,6 +113,30 @@ static void let_others_lock(RwpTracker *t)
         g_thread_yield();
     }
     qemu_mutex_lock(&t->lock);
+}
+
+static void tell_in(RwpTracker *t, uint64_t first, uint64_t count,
+                    bool accessed)
+{
+    if (t->listener.in) {
+        t->listener.in(t->listener.opaque, first, count, accessed);
+    }
+}
+
+static void reset_ages(RwpTracker *t)
+{
+    rwp_age_map_reset(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    if (t->listener.reset) {
+        t->listener.reset(t->listener.opaque);
+    }
+}
+
+static void end_epoch(RwpTracker *t)
+{
+    rwp_age_map_end(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    if (t->listener.epoch) {
+        t->listener.epoch(t->listener.opaque, t->map, t->interval_ms);
+    }
 }
 
 static void finish_requests(ScanRequests *requests, bool done)
@@ -217,6 +242,7 @@ static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
         RwpPageRange r = region_pages(t, &t->regions[i], &huge);
 
         rwp_age_map_record(t->map, r.first, r.count, huge);
+        tell_in(t, r.first, r.count, true);
         accessed += r.count;
         nr_ranges = rwp_page_range_append(t->ranges, nr_ranges, r.first,
                                           r.count, bridged_pages(t, huge));
@@ -240,6 +266,12 @@ static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
     return 0;
 }
 
+static void discard_pages(RwpTracker *t, uint64_t first, uint64_t count)
+{
+    rwp_age_map_discard(t->map, first, count);
+    tell_in(t, first, count, false);
+}
+
 /* Take over what is populated in one region of a blind pass. */
 static void populate_region(RwpTracker *t, const struct page_region *region,
                             uint64_t *known)
@@ -252,12 +284,15 @@ static void populate_region(RwpTracker *t, const struct page_region *region,
      * same, so only for private memory is that an answer.
      */
     if (!t->memory.shared && r.first > *known) {
-        rwp_age_map_discard(t->map, *known, r.first - *known);
+        discard_pages(t, *known, r.first - *known);
     }
     /* A read of unpopulated memory maps the zero page: not a page of its. */
     if (!(region->categories & PAGE_IS_PFNZERO)) {
         rwp_age_map_populate(t->map, r.first, r.count);
         rwp_age_map_set_huge(t->map, r.first, r.count, huge);
+    }
+    if (!(region->categories & PAGE_IS_SWAPPED)) {
+        tell_in(t, r.first, r.count, false);
     }
     *known = r.first + r.count;
 }
@@ -286,7 +321,7 @@ static int blind_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
     }
     *next = MAX(*next, known);
     if (!t->memory.shared && *next > known) {
-        rwp_age_map_discard(t->map, known, *next - known);
+        discard_pages(t, known, *next - known);
     }
     scanned_ns = get_clock();
     cost->scan_us += scanned_ns - start_ns;
@@ -351,7 +386,7 @@ static bool pass(RwpTracker *t, char **error)
     cost.arm_us /= SCALE_US;
     t->cost = cost;
     if (!t->blind || !rwp_age_map_epochs(t->map)) {
-        rwp_age_map_end(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+        end_epoch(t);
     }
     trace_rwp_pass(t->name, t->blind, rwp_age_map_epochs(t->map),
                    rwp_age_map_accessed(t->map), cost.scan_us, cost.arm_us,
@@ -450,6 +485,13 @@ RwpTracker *rwp_tracker_new(const char *name, const RwpTrackedMemory *memory,
     return t;
 }
 
+void rwp_tracker_set_listener(RwpTracker *t,
+                              const RwpTrackerListener *listener)
+{
+    assert(!t->started);
+    t->listener = *listener;
+}
+
 void rwp_tracker_free(RwpTracker *t)
 {
     if (t) {
@@ -494,7 +536,9 @@ bool rwp_tracker_start(RwpTracker *t, bool held, Error **errp)
     if (!attach(t, errp)) {
         return false;
     }
-    rwp_age_map_reset(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    tracker_lock(t);
+    reset_ages(t);
+    tracker_unlock(t);
     t->stop = false;
     t->held = held;
     t->blind = true;
@@ -529,7 +573,7 @@ void rwp_tracker_stop(RwpTracker *t)
     t->started = false;
 
     tracker_lock(t);
-    rwp_age_map_reset(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+    reset_ages(t);
     t->cost = (RwpScanCost) { 0 };
     tracker_unlock(t);
 }
@@ -561,7 +605,7 @@ bool rwp_tracker_release(RwpTracker *t, bool forget, Error **errp)
     trace_rwp_release(t->name, forget);
     tracker_lock(t);
     if (forget) {
-        rwp_age_map_reset(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+        reset_ages(t);
     }
     t->blind = true;
     t->held = false;
@@ -573,6 +617,12 @@ bool rwp_tracker_release(RwpTracker *t, bool forget, Error **errp)
 bool rwp_tracker_held(const RwpTracker *t)
 {
     return qatomic_read(&t->held);
+}
+
+bool rwp_tracker_watching(const RwpTracker *t)
+{
+    return qatomic_read(&t->started) && !t->held && !t->blind &&
+           rwp_age_map_epochs(t->map);
 }
 
 void rwp_tracker_set_interval(RwpTracker *t, uint32_t ms)
@@ -624,7 +674,7 @@ void rwp_tracker_discard_end(RwpTracker *t, uint64_t start, uint64_t length)
     uint64_t page = t->memory.page_size;
 
     if (length) {
-        rwp_age_map_discard(t->map, start / page, length / page);
+        discard_pages(t, start / page, length / page);
     }
     trace_rwp_discard(t->name, start, length);
     tracker_unlock(t);

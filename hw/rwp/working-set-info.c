@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "qapi/util.h"
 #include "qemu/timer.h"
+#include "hw/rwp/eviction-info.h"
 #include "hw/rwp/working-set-info.h"
 
 /* Windows that are told if none are asked for, in seconds. */
@@ -92,7 +93,8 @@ static WorkingSetResolutionList *resolution_of(const RwpAgeMap *map,
     return list;
 }
 
-WorkingSetInfo *rwp_working_set_info(RwpBackend *backend, uint32List *windows)
+WorkingSetInfo *rwp_working_set_info(RwpBackend *backend, uint32List *windows,
+                                     uint32List *thresholds)
 {
     HostMemoryBackend *host = MEMORY_BACKEND(backend);
     RAMBlock *block = host->mr.ram_block;
@@ -100,6 +102,7 @@ WorkingSetInfo *rwp_working_set_info(RwpBackend *backend, uint32List *windows)
     uint64_t page_size = qemu_ram_pagesize(block);
     WorkingSetInfo *info = g_new0(WorkingSetInfo, 1);
     const RwpAgeMap *map;
+    RwpEvictStatus evict;
     RwpScanCost cost;
 
     info->id = g_strdup(rwp_backend_id(backend));
@@ -138,6 +141,10 @@ WorkingSetInfo *rwp_working_set_info(RwpBackend *backend, uint32List *windows)
     info->resolution = resolution_of(map, page_size, info->thp);
     info->working_set = windows_of(map, page_size, windows);
     info->idle_ages = idle_ages_of(map, page_size);
+    info->what_if = rwp_what_if_list(backend, map, thresholds);
+    info->eviction = rwp_eviction_info(backend);
+    rwp_evictor_status(rwp_backend_evictor(backend), &evict);
+    info->resident = info->present - MIN(info->present, evict.out * page_size);
     rwp_tracker_unlock(tracker);
     return info;
 }

@@ -157,6 +157,13 @@ void rwp_age_map_promotions(const RwpAgeMap *map, uint64_t *pages);
 uint64_t rwp_age_map_working_set(const RwpAgeMap *map, int64_t window_ns,
                                  bool *complete);
 
+/*
+ * rwp_age_map_idle_age: the smallest age of which all pages were idle for
+ * @idle_ns or longer when the last completed epoch ended, or RWP_AGE_LIMIT + 1
+ * if that cannot be told of any.  Epochs need not be of one length.
+ */
+unsigned rwp_age_map_idle_age(const RwpAgeMap *map, int64_t idle_ns);
+
 /* rwp_age_map_metadata: bytes of host memory that the map occupies now. */
 uint64_t rwp_age_map_metadata(const RwpAgeMap *map);
 

@@ -20,6 +20,7 @@
 #include "qom/object.h"
 #include "qapi/qapi-types-working-set.h"
 #include "system/hostmem.h"
+#include "hw/rwp/evictor.h"
 #include "hw/rwp/tracker.h"
 
 #define TYPE_MEMORY_BACKEND_RWP "memory-backend-rwp"
@@ -51,6 +52,31 @@ uint32_t rwp_backend_interval(RwpBackend *backend);
 
 /* rwp_backend_thp: whether transparent huge pages may back the memory. */
 bool rwp_backend_thp(RwpBackend *backend);
+
+/* rwp_backend_evictor: never NULL; lives as long as the object. */
+RwpEvictor *rwp_backend_evictor(RwpBackend *backend);
+
+EvictionEngine rwp_backend_eviction_engine(RwpBackend *backend);
+
+/*
+ * rwp_backend_set_eviction_engine: evict by @engine from now on, or, before
+ * the object is complete, then.  Fails if it cannot take this memory.
+ */
+bool rwp_backend_set_eviction_engine(RwpBackend *backend, EvictionEngine engine,
+                                     Error **errp);
+
+/*
+ * rwp_backend_check_eviction: the engine to evict with by hand; NULL with an
+ * error if nothing can be evicted.
+ */
+const RwpReclaimEngine *rwp_backend_check_eviction(RwpBackend *backend,
+                                                   Error **errp);
+
+/* rwp_backend_evict_config: its engine is to be ignored. */
+const RwpEvictConfig *rwp_backend_evict_config(RwpBackend *backend);
+
+void rwp_backend_set_evict_config(RwpBackend *backend,
+                                  const RwpEvictConfig *config);
 
 /*
  * rwp_backend_suspend: step aside because of @reason, which must stay valid.

@@ -30,8 +30,8 @@
  *   can have been at an age that no page had yet, so in a short history every
  *   age near its length looks cheap.  After a change of the interval this also
  *   keeps ages of the former one from being taken for older than they are.
- * - One page a minute is always allowed if the target is not 0: less cannot be
- *   told from chance.
+ * - One piece (evict_unit) a minute is always allowed if the target is not 0:
+ *   less cannot be told from chance.
  * - Pages that were really out count too: while more of them come back than
  *   the target allows, nothing goes, whatever the histogram says.
  *

@@ -54,6 +54,27 @@ typedef struct RwpScanCost {
 } RwpScanCost;
 
 /*
+ * Who wants to know what happens to pages.  Called by any thread with the
+ * tracker's lock held, so all have to be quick and must not call back.
+ */
+typedef struct RwpTrackerListener {
+    /*
+     * Pages are in memory, or absent.
+     *
+     * @accessed: and that because somebody accessed them
+     */
+    void (*in)(void *opaque, uint64_t first, uint64_t count, bool accessed);
+
+    /* An epoch is complete. */
+    void (*epoch)(void *opaque, const RwpAgeMap *map, uint32_t interval_ms);
+
+    /* Everything that was known about pages was forgotten. */
+    void (*reset)(void *opaque);
+
+    void *opaque;
+} RwpTrackerListener;
+
+/*
  * Called by the tracker's thread, without locks, when it cannot go on; it
  * holds itself then.  @reason is only valid during the call.
  */
@@ -71,6 +92,13 @@ typedef void RwpScanDone(void *opaque, bool done);
  */
 RwpTracker *rwp_tracker_new(const char *name, const RwpTrackedMemory *memory,
                             RwpTrackerFailed *failed, void *opaque);
+
+/*
+ * rwp_tracker_set_listener: tell @listener, whose fields are copied, from now
+ * on.  To be called before the tracker is started first.
+ */
+void rwp_tracker_set_listener(RwpTracker *tracker,
+                              const RwpTrackerListener *listener);
 
 /* rwp_tracker_free: stops the tracker as well, if needed.  NULL is fine. */
 void rwp_tracker_free(RwpTracker *tracker);
@@ -110,6 +138,12 @@ void rwp_tracker_hold(RwpTracker *tracker, bool detach);
 bool rwp_tracker_release(RwpTracker *tracker, bool forget, Error **errp);
 
 bool rwp_tracker_held(const RwpTracker *tracker);
+
+/*
+ * rwp_tracker_watching: started, not held, and the ages are up to date.  Only
+ * between lock and unlock.
+ */
+bool rwp_tracker_watching(const RwpTracker *tracker);
 
 /* rwp_tracker_set_interval: @ms within the bounds above. */
 void rwp_tracker_set_interval(RwpTracker *tracker, uint32_t ms);

@@ -14,8 +14,9 @@
 
 /*
  * rwp_working_set_info: the answer of query-working-set for @backend.
- * @windows: lengths in seconds, NULL for the default ones.  Needs the BQL.
+ * @windows, @thresholds: in seconds, NULL for the default ones.  Needs the BQL.
  */
-WorkingSetInfo *rwp_working_set_info(RwpBackend *backend, uint32List *windows);
+WorkingSetInfo *rwp_working_set_info(RwpBackend *backend, uint32List *windows,
+                                     uint32List *thresholds);
 
 #endif /* HW_RWP_WORKING_SET_INFO_H */

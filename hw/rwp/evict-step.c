@@ -1,0 +1,353 @@
+/*
+ * Evicting a stretch of memory
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The tracker's lock is held while the kernel is asked and its answer taken
+ * over, so that no scan is in between: a page that is accessed after it went
+ * is either found present here, or recorded by a later scan, never both and
+ * never neither.  It is not held while the engine works; what becomes of the
+ * pages then (an access, a discard) is harmless, and seen afterwards.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/pagemap-scan.h"
+#include "qemu/timer.h"
+#include "qemu/units.h"
+#include "qemu/userfaultfd-rwp.h"
+#include "hw/rwp/cold-walk.h"
+#include "hw/rwp/evict-step.h"
+#include "trace.h"
+
+/*
+ * Memory that a step spans, and that the engine is given at once, in bytes.
+ * The latter bounds how long the kernel's locks are held.
+ */
+#define STRETCH (32 * MiB)
+#define BATCH   (8 * MiB)
+
+/* Pages that are looked through for cold ones before others get the lock. */
+#define WALK_PAGES (64 * 1024)
+
+/* The ranges of a step: at most one for each region that the kernel tells. */
+typedef struct Stretch {
+    RwpPageRange ranges[PAGEMAP_SCAN_BATCH];
+    size_t nr;
+    uint64_t pages;
+} Stretch;
+
+static void *address_of(const RwpEvictMemory *em, uint64_t page)
+{
+    return em->memory.host + page * em->memory.page_size;
+}
+
+static uint64_t page_of(const RwpEvictMemory *em, uint64_t address)
+{
+    return (address - (uintptr_t)em->memory.host) / em->memory.page_size;
+}
+
+static uint64_t npages_of(const RwpEvictMemory *em)
+{
+    return em->memory.size / em->memory.page_size;
+}
+
+/*
+ * The first run of pages that may go, from job->next on.  Returns with the
+ * lock held.
+ */
+static const RwpAgeMap *find_cold(RwpEvictMemory *em, RwpEvictJob *job,
+                                  RwpPageRange *cold)
+{
+    const RwpAgeMap *map = rwp_tracker_lock(em->tracker);
+    uint64_t npages = npages_of(em);
+
+    while (rwp_tracker_watching(em->tracker) && job->next < npages) {
+        uint64_t end = MIN(job->next + WALK_PAGES, npages);
+
+        if (rwp_cold_walk_next(map, em->outs, job->next, end, job->min_age,
+                               job->max_age, cold)) {
+            return map;
+        }
+        job->next = end;
+        rwp_tracker_unlock(em->tracker);
+        map = rwp_tracker_lock(em->tracker);
+    }
+    return NULL;
+}
+
+/* Pages of a huge page that may only go together. */
+static bool cuts_huge_page(const RwpPageRange *r)
+{
+    return !QEMU_IS_ALIGNED(r->first, RWP_EXTENT_PAGES) ||
+           !QEMU_IS_ALIGNED(r->count, RWP_EXTENT_PAGES);
+}
+
+/*
+ * Pages that are cold by the age map, and of which the kernel tells
+ * @categories now: no more than the budget allows are added to @stretch.
+ * Returns false if some had to be left for that.
+ */
+static bool take(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
+                 const RwpPageRange *cold, uint64_t categories)
+{
+    uint64_t left = job->budget - stretch->pages;
+    RwpPageRange r = *cold;
+
+    if (categories & PAGE_IS_ACCESSED) {
+        job->count.accessed += r.count;
+        return true;
+    }
+    if (!(categories & PAGE_IS_PRESENT)) {
+        /* Someone else paged it out, or it is not mapped. */
+        rwp_out_map_set_out(em->outs, r.first, r.count);
+        return true;
+    }
+    if ((categories & PAGE_IS_HUGE) &&
+        em->memory.page_size == qemu_real_host_page_size()) {
+        if (cuts_huge_page(&r)) {
+            job->count.huge += r.count;
+            rwp_out_map_set_kept(em->outs, r.first, r.count);
+            return true;
+        }
+        left = QEMU_ALIGN_DOWN(left, RWP_EXTENT_PAGES);
+    }
+    r.count = MIN(r.count, left);
+    if (r.count) {
+        stretch->nr = rwp_page_range_append(stretch->ranges, stretch->nr,
+                                            r.first, r.count, 0);
+        stretch->pages += r.count;
+    }
+    return r.count == cold->count;
+}
+
+/* As above, for all cold pages of [@from, @end). */
+static bool take_cold(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
+                      const RwpAgeMap *map, uint64_t from, uint64_t end,
+                      uint64_t categories)
+{
+    RwpPageRange cold;
+
+    while (rwp_cold_walk_next(map, em->outs, from, end, job->min_age,
+                              job->max_age, &cold)) {
+        from = cold.first + cold.count;
+        job->next = cold.first;
+        if (stretch->nr == ARRAY_SIZE(stretch->ranges) ||
+            !take(em, job, stretch, &cold, categories)) {
+            return false;
+        }
+        job->next = from;
+    }
+    job->next = MAX(job->next, end);
+    return true;
+}
+
+/* Ask the kernel about the stretch that begins at @from.  Lock held. */
+static void gather(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
+                   const RwpAgeMap *map, uint64_t from)
+{
+    static const PagemapScan all = {
+        .category_anyof = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+        .return_mask = PAGE_IS_PRESENT | PAGE_IS_ACCESSED | PAGE_IS_HUGE,
+    };
+    struct page_region regions[PAGEMAP_SCAN_BATCH];
+    PagemapScan scan = all;
+    uint64_t pages = MAX(STRETCH / em->memory.page_size, 1);
+    uint64_t end = MIN(QEMU_ALIGN_UP(from + pages, RWP_EXTENT_PAGES),
+                       npages_of(em));
+    int nr = pagemap_scan(em->memory.pagemap_fd, &scan, address_of(em, from),
+                          address_of(em, end), regions, ARRAY_SIZE(regions));
+
+    if (nr < 0) {
+        /* Leave it at that: when in doubt, nothing goes. */
+        job->next = end;
+        return;
+    }
+    end = page_of(em, (uintptr_t)scan.walk_end);
+    for (int i = 0; i < nr; i++) {
+        uint64_t first = MAX(page_of(em, regions[i].start), from);
+        uint64_t stop = MIN(page_of(em, regions[i].end), end);
+
+        /* Before it there is nothing that the kernel knows of. */
+        if (!take_cold(em, job, stretch, map, from, first, 0) ||
+            !take_cold(em, job, stretch, map, first, stop,
+                       regions[i].categories)) {
+            return;
+        }
+        from = stop;
+    }
+    if (take_cold(em, job, stretch, map, from, end, 0)) {
+        job->next = MAX(job->next, end);
+    }
+}
+
+/* Cut the next batch off @stretch, from range *@at on. */
+static size_t next_batch(const RwpEvictMemory *em, Stretch *stretch,
+                         size_t *at, uint64_t *done, struct iovec *batch,
+                         uint64_t *pages)
+{
+    uint64_t room = BATCH / em->memory.page_size;
+    size_t nr = 0;
+
+    *pages = 0;
+    while (*at < stretch->nr && nr < RWP_RECLAIM_RANGES && *pages < room) {
+        const RwpPageRange *r = &stretch->ranges[*at];
+        uint64_t count = MIN(r->count - *done, room - *pages);
+
+        batch[nr++] = (struct iovec) {
+            .iov_base = address_of(em, r->first + *done),
+            .iov_len = count * em->memory.page_size,
+        };
+        *pages += count;
+        *done += count;
+        if (*done == r->count) {
+            (*at)++;
+            *done = 0;
+        }
+    }
+    return nr;
+}
+
+/*
+ * Have the engine take the stretch.  Cuts off what it was not given.  Returns
+ * whether to go on.
+ */
+static bool reclaim(const RwpEvictMemory *em, RwpEvictJob *job,
+                    Stretch *stretch)
+{
+    struct iovec batch[RWP_RECLAIM_RANGES];
+    uint64_t pages, done = 0;
+    bool go_on = true;
+    size_t at = 0, nr;
+
+    while (go_on && (nr = next_batch(em, stretch, &at, &done, batch, &pages))) {
+        int64_t start_ns = get_clock();
+        int ret = job->engine->reclaim(batch, nr);
+
+        job->count.ns += get_clock() - start_ns;
+        job->count.batches++;
+        job->count.ranges += nr;
+        trace_rwp_reclaim(batch[0].iov_base, nr, pages, ret);
+        go_on = job->go_on(job->opaque, pages);
+    }
+    if (done) {
+        stretch->ranges[at++].count = done;
+    }
+    stretch->nr = at;
+    return go_on;
+}
+
+/* Note that pages went, those that are not absent now.  Lock held. */
+static void went(RwpEvictMemory *em, RwpEvictJob *job, const RwpAgeMap *map,
+                 uint64_t from, uint64_t end)
+{
+    RwpAgeRun run;
+
+    while (rwp_age_map_next_run(map, from, end, &run)) {
+        job->count.evicted += rwp_out_map_set_out(em->outs, run.first,
+                                                  run.count);
+        from = run.first + run.count;
+    }
+}
+
+/* See which pages of @range are still there.  Lock held. */
+static void verify_range(RwpEvictMemory *em, RwpEvictJob *job,
+                         const RwpAgeMap *map, const RwpPageRange *range,
+                         const struct page_region *regions, int nr, int *at)
+{
+    uint64_t from = range->first, end = range->first + range->count;
+
+    while (*at < nr && page_of(em, regions[*at].end) <= from) {
+        (*at)++;
+    }
+    for (int i = *at; from < end; i++) {
+        uint64_t first = end, stop = end;
+
+        if (i < nr) {
+            first = CLAMP(page_of(em, regions[i].start), from, end);
+            stop = CLAMP(page_of(em, regions[i].end), from, end);
+        }
+        went(em, job, map, from, first);
+        if (stop > first && (regions[i].categories & PAGE_IS_ACCESSED)) {
+            job->count.accessed += stop - first;
+        } else if (stop > first) {
+            job->count.kept += stop - first;
+            rwp_out_map_set_kept(em->outs, first, stop - first);
+        }
+        from = stop;
+    }
+}
+
+/*
+ * See what came of it.  The kernel is asked about as many ranges at once as
+ * it can answer for.
+ */
+static void verify(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch)
+{
+    struct page_region regions[PAGEMAP_SCAN_BATCH];
+    size_t at = 0;
+
+    while (at < stretch->nr) {
+        const RwpPageRange *last = &stretch->ranges[stretch->nr - 1];
+        const RwpAgeMap *map = rwp_tracker_lock(em->tracker);
+        PagemapScan scan = {
+            .category_mask = PAGE_IS_PRESENT,
+            .return_mask = PAGE_IS_PRESENT | PAGE_IS_ACCESSED,
+        };
+        int nr = pagemap_scan(em->memory.pagemap_fd, &scan,
+                              address_of(em, stretch->ranges[at].first),
+                              address_of(em, last->first + last->count),
+                              regions, ARRAY_SIZE(regions));
+        int region = 0;
+
+        while (nr >= 0 && at < stretch->nr) {
+            RwpPageRange *rest = &stretch->ranges[at];
+            uint64_t known = page_of(em, (uintptr_t)scan.walk_end);
+            RwpPageRange r = *rest;
+
+            if (r.first >= known) {
+                break;
+            }
+            r.count = MIN(r.count, known - r.first);
+            verify_range(em, job, map, &r, regions, nr, &region);
+            rest->first += r.count;
+            rest->count -= r.count;
+            at += !rest->count;
+        }
+        rwp_tracker_unlock(em->tracker);
+        if (nr < 0) {
+            return;
+        }
+    }
+}
+
+bool rwp_evict_step(RwpEvictMemory *em, RwpEvictJob *job)
+{
+    g_autofree Stretch *stretch = g_new0(Stretch, 1);
+    uint64_t evicted = job->count.evicted;
+    const RwpAgeMap *map;
+    RwpPageRange cold;
+    bool go_on = true;
+
+    if (!job->budget) {
+        return false;
+    }
+    map = find_cold(em, job, &cold);
+    if (!map) {
+        rwp_tracker_unlock(em->tracker);
+        return false;
+    }
+    gather(em, job, stretch, map, cold.first);
+    rwp_tracker_unlock(em->tracker);
+
+    if (!stretch->nr && job->next <= cold.first) {
+        /* The budget does not reach for a huge page. */
+        return false;
+    }
+    if (stretch->nr) {
+        go_on = reclaim(em, job, stretch);
+        verify(em, job, stretch);
+    }
+    evicted = job->count.evicted - evicted;
+    job->budget -= MIN(job->budget, evicted);
+    return go_on;
+}

@@ -1,0 +1,658 @@
+/*
+ * Giving the cold memory of a backend back to the host
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Two locks: the tracker's is for all that is known about pages and follows
+ * from it, the evictor's own only for what its thread has to do.  The latter
+ * is taken last.
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/lockable.h"
+#include "qemu/queue.h"
+#include "qemu/thread.h"
+#include "qemu/timer.h"
+#include "hw/rwp/cold-walk.h"
+#include "hw/rwp/evictor.h"
+#include "hw/rwp/host-pressure.h"
+#include "trace.h"
+
+/* Pages that are counted before others get the lock. */
+#define COUNT_PAGES (64 * 1024)
+
+/* 1/STUCK_SHARE of the memory kept by the host is more than what I/O pins. */
+#define STUCK_SHARE 64
+
+/* Something that was asked for by hand. */
+typedef struct Request {
+    const RwpReclaimEngine *engine;
+    uint64_t pages;
+    uint64_t min_age_ms;
+    RwpEvictDone *done;
+    void *opaque;
+    QSIMPLEQ_ENTRY(Request) next;
+} Request;
+
+struct RwpEvictor {
+    RwpEvictMemory em;
+    uint64_t npages;
+    uint64_t unit;
+    RwpEvictorChanged *changed;
+    void *opaque;
+
+    /* Protected by the tracker's lock. */
+    RwpEvictConfig config;
+    RwpPolicy *policy;
+    RwpPolicyDecision decision;
+    uint64_t promotions[RWP_AGE_LIMIT + 1];     /* up to the last epoch */
+    uint64_t refaulted_before;                  /* likewise */
+    uint64_t epochs;
+    RwpEvictStatus status;
+
+    QemuThread thread;
+    bool started;
+    bool stop;                  /* written with @lock held */
+    bool due;                   /* likewise: an epoch has ended */
+    QemuMutex lock;
+    QemuCond wake;
+    QSIMPLEQ_HEAD(, Request) requests;
+};
+
+void rwp_evict_config_init(RwpEvictConfig *config)
+{
+    *config = (RwpEvictConfig) {
+        .refault_target = RWP_POLICY_REFAULT_TARGET,
+        .refault_history = RWP_POLICY_HISTORY,
+        .min_age_ms = RWP_POLICY_MIN_AGE_MS,
+        .window_s = RWP_POLICY_LEARNING_MS / 1000,
+    };
+}
+
+static void configure_policy(RwpEvictor *e)
+{
+    const RwpEvictConfig *c = &e->config;
+    RwpPolicyConfig p;
+
+    rwp_policy_config_init(&p, e->em.memory.page_size);
+    p.evict_unit = e->unit;
+    p.refault_target = c->refault_target;
+    p.history = c->refault_history;
+    p.min_age_ms = c->min_age_ms;
+    p.learning_ms = c->window_s * UINT64_C(1000);
+    p.max_rate = c->max_rate;
+    p.min_resident = c->min_resident;
+    p.target_resident = c->target_resident;
+    p.write_budget = c->write_budget;
+    if (e->policy) {
+        rwp_policy_configure(e->policy, &p);
+    } else {
+        e->policy = rwp_policy_new(&p);
+    }
+}
+
+/* With the tracker's lock held. */
+static void set_state(RwpEvictor *e, EvictionState state, EvictionLimit limit,
+                      const char *reason)
+{
+    RwpEvictStatus *s = &e->status;
+    bool same = s->state == state && s->limit == limit && s->reason == reason;
+
+    s->state = state;
+    s->limit = limit;
+    s->reason = reason;
+    if (!same) {
+        trace_rwp_evictor_state(e, EvictionState_str(state),
+                                EvictionLimit_str(limit), reason ?: "");
+        e->changed(e->opaque);
+    }
+}
+
+static void set_state_locked(RwpEvictor *e, EvictionState state,
+                             EvictionLimit limit, const char *reason)
+{
+    rwp_tracker_lock(e->em.tracker);
+    set_state(e, state, limit, reason);
+    rwp_tracker_unlock(e->em.tracker);
+}
+
+static EvictionLimit limit_of(RwpPolicyLimit limit)
+{
+    static const EvictionLimit limits[] = {
+        [RWP_POLICY_LIMIT_NONE] = EVICTION_LIMIT_NONE,
+        [RWP_POLICY_LIMIT_LEARNING] = EVICTION_LIMIT_LEARNING,
+        [RWP_POLICY_LIMIT_REFAULT_TARGET] = EVICTION_LIMIT_REFAULT_TARGET,
+        [RWP_POLICY_LIMIT_MIN_AGE] = EVICTION_LIMIT_MIN_AGE,
+        [RWP_POLICY_LIMIT_MAX_RATE] = EVICTION_LIMIT_MAX_RATE,
+        [RWP_POLICY_LIMIT_MIN_RESIDENT] = EVICTION_LIMIT_MIN_RESIDENT,
+        [RWP_POLICY_LIMIT_TARGET_RESIDENT] = EVICTION_LIMIT_TARGET_RESIDENT,
+        [RWP_POLICY_LIMIT_WRITE_BUDGET] = EVICTION_LIMIT_WRITE_BUDGET,
+    };
+
+    return limits[limit];
+}
+
+/* The state that follows from a decision, if the host does its part. */
+static void set_decided_state(RwpEvictor *e, const RwpPolicyDecision *d)
+{
+    EvictionLimit limit = limit_of(d->limit);
+
+    switch (d->limit) {
+    case RWP_POLICY_LIMIT_LEARNING:
+        set_state(e, EVICTION_STATE_LEARNING, limit, NULL);
+        break;
+    case RWP_POLICY_LIMIT_REFAULT_TARGET:
+        if (d->cold_age != RWP_POLICY_NONE) {
+            set_state(e, EVICTION_STATE_ACTIVE, limit, NULL);
+        } else if (d->refaulted > d->allowed) {
+            set_state(e, EVICTION_STATE_LIMITED, limit,
+                      "too much of what went comes back");
+        } else {
+            set_state(e, EVICTION_STATE_LIMITED, limit,
+                      "of no age would little enough come back");
+        }
+        break;
+    case RWP_POLICY_LIMIT_MIN_AGE:
+        if (d->cold_age != RWP_POLICY_NONE) {
+            set_state(e, EVICTION_STATE_ACTIVE, limit, NULL);
+        } else {
+            set_state(e, EVICTION_STATE_LIMITED, limit,
+                      "min-age is longer than 200 intervals, more than ages"
+                      " are told apart: make one longer or the other shorter");
+        }
+        break;
+    case RWP_POLICY_LIMIT_NONE:
+        set_state(e, EVICTION_STATE_ACTIVE, limit, NULL);
+        break;
+    default:
+        set_state(e, EVICTION_STATE_LIMITED, limit, NULL);
+    }
+}
+
+/* The listener: called with the tracker's lock held. */
+
+static void pages_in(void *opaque, uint64_t first, uint64_t count,
+                     bool accessed)
+{
+    RwpEvictor *e = opaque;
+    uint64_t out = rwp_out_map_set_in(e->em.outs, first, count);
+
+    if (accessed) {
+        e->status.refaulted += out;
+    }
+}
+
+static void epoch_ended(void *opaque, const RwpAgeMap *map,
+                        uint32_t interval_ms)
+{
+    RwpEvictor *e = opaque;
+    uint64_t total[RWP_AGE_LIMIT + 1];
+    uint64_t now[RWP_AGE_LIMIT + 1];
+    uint64_t idle[RWP_AGE_LIMIT + 1];
+    bool complete;
+    RwpPolicySample sample = {
+        .now_ns = rwp_age_map_last_end(map),
+        .interval_ns = interval_ms * SCALE_MS,
+        .promotions = now,
+        .idle = idle,
+        .working_set = rwp_age_map_working_set(map, e->config.window_s *
+                                               NANOSECONDS_PER_SECOND,
+                                               &complete),
+        .refaulted = e->status.refaulted - e->refaulted_before,
+    };
+
+    rwp_age_map_idle(map, idle);
+    rwp_age_map_promotions(map, total);
+    for (unsigned age = 0; age <= RWP_AGE_LIMIT; age++) {
+        now[age] = total[age] - e->promotions[age];
+    }
+    memcpy(e->promotions, total, sizeof(total));
+    e->refaulted_before = e->status.refaulted;
+    sample.resident = rwp_age_map_present(map);
+    sample.resident -= MIN(sample.resident, rwp_out_map_out(e->em.outs));
+
+    rwp_policy_update(e->policy, &sample, &e->decision);
+    e->status.decision = e->decision;
+    e->status.cold_age = e->decision.cold_age;
+    if (e->status.cold_age != RWP_POLICY_NONE) {
+        e->status.cold_age = MAX(e->status.cold_age, 1);
+    }
+    e->epochs++;
+    if (e->epochs % RWP_EVICT_RETRY_EPOCHS == 0) {
+        rwp_out_map_retry(e->em.outs);
+    }
+    trace_rwp_evictor_decision(e, e->decision.cold_age, e->decision.budget,
+                               e->decision.limit, e->decision.promotions,
+                               e->decision.refaulted, e->decision.allowed);
+
+    WITH_QEMU_LOCK_GUARD(&e->lock) {
+        if (e->started) {
+            qatomic_set(&e->due, true);
+            qemu_cond_signal(&e->wake);
+        }
+    }
+}
+
+static void ages_reset(void *opaque)
+{
+    RwpEvictor *e = opaque;
+
+    rwp_out_map_reset(e->em.outs);
+    memset(e->promotions, 0, sizeof(e->promotions));
+    rwp_policy_restart(e->policy);
+    e->decision = (RwpPolicyDecision) { .cold_age = RWP_POLICY_NONE };
+    e->status.decision = e->decision;
+    e->status.cold_age = RWP_POLICY_NONE;
+}
+
+/* The thread. */
+
+/* Add up what a job did, and charge for it. */
+static void account(RwpEvictor *e, RwpEvictJob *job)
+{
+    uint64_t bytes = job->count.evicted * e->em.memory.page_size;
+    RwpEvictCount *sum = &e->status.count;
+
+    rwp_tracker_lock(e->em.tracker);
+    rwp_policy_charge(e->policy, bytes, bytes);
+    e->decision.budget -= MIN(bytes, e->decision.budget);
+    sum->evicted += job->count.evicted;
+    sum->accessed += job->count.accessed;
+    sum->huge += job->count.huge;
+    sum->kept += job->count.kept;
+    sum->batches += job->count.batches;
+    sum->ranges += job->count.ranges;
+    sum->ns += job->count.ns;
+    rwp_tracker_unlock(e->em.tracker);
+}
+
+/* A job, in two parts: what is older than the split, then what is just it. */
+static void run_job(RwpEvictor *e, RwpEvictJob *whole)
+{
+    g_autofree uint64_t *pages = g_new0(uint64_t, RWP_AGE_LIMIT + 1);
+    uint64_t at, candidates = 0;
+    unsigned split;
+
+    for (at = 0; at < e->npages; at += COUNT_PAGES) {
+        const RwpAgeMap *map = rwp_tracker_lock(e->em.tracker);
+
+        rwp_cold_walk_count(map, e->em.outs, at,
+                            MIN(at + COUNT_PAGES, e->npages), whole->min_age,
+                            pages);
+        rwp_tracker_unlock(e->em.tracker);
+    }
+    for (unsigned age = 0; age <= RWP_AGE_LIMIT; age++) {
+        candidates += pages[age];
+    }
+    split = candidates <= whole->budget ? whole->min_age :
+            rwp_cold_walk_split(pages, whole->min_age, whole->budget);
+
+    for (int part = candidates <= whole->budget; part < 2; part++) {
+        RwpEvictJob job = *whole;
+        bool go_on;
+
+        job.min_age = part ? split : split + 1;
+        job.max_age = part && candidates > whole->budget ? split :
+                      RWP_AGE_LIMIT;
+        if (job.min_age > job.max_age) {
+            continue;
+        }
+        job.next = 0;
+        do {
+            job.count = (RwpEvictCount) { };
+            go_on = rwp_evict_step(&e->em, &job);
+            account(e, &job);
+            whole->count.evicted += job.count.evicted;
+            whole->count.accessed += job.count.accessed;
+            whole->count.huge += job.count.huge;
+            whole->count.kept += job.count.kept;
+            whole->count.batches += job.count.batches;
+        } while (go_on);
+        whole->budget = job.budget;
+    }
+}
+
+/* Is there nothing more urgent to do?  With the evictor's lock held. */
+static bool undisturbed(const RwpEvictor *e)
+{
+    return !e->stop && !e->due && QSIMPLEQ_EMPTY(&e->requests);
+}
+
+/* For a job of the policy: wait as long as the rate wants. */
+static bool pace(void *opaque, uint64_t pages)
+{
+    RwpEvictor *e = opaque;
+    uint64_t rate, ms = 0;
+
+    rwp_tracker_lock(e->em.tracker);
+    rate = e->config.max_rate;
+    rwp_tracker_unlock(e->em.tracker);
+    if (rate) {
+        /* Not more than a batch, so this is far from an overflow. */
+        ms = pages * e->em.memory.page_size * 1000 / rate;
+    }
+
+    g_thread_yield();
+    QEMU_LOCK_GUARD(&e->lock);
+    if (ms && undisturbed(e)) {
+        qemu_cond_timedwait(&e->wake, &e->lock, MIN(ms, INT_MAX));
+    }
+    return undisturbed(e);
+}
+
+static bool until_stopped(void *opaque, uint64_t pages)
+{
+    RwpEvictor *e = opaque;
+
+    g_thread_yield();
+    return !qatomic_read(&e->stop);
+}
+
+/* Is the host short of memory, as far as that matters? */
+static bool under_pressure(uint32_t wanted)
+{
+    int pressure = wanted ? rwp_host_pressure(NULL) : 0;
+
+    return pressure >= 0 && pressure >= wanted;
+}
+
+/* An epoch has ended: have go what the policy allows. */
+static void evict_cold(RwpEvictor *e)
+{
+    RwpPolicyDecision decision;
+    RwpEvictConfig config;
+    RwpEvictJob job = { .go_on = pace, .opaque = e, .max_age = RWP_AGE_LIMIT };
+    const RwpAgeMap *map;
+    const char *blocked;
+    uint64_t idle[RWP_AGE_LIMIT + 1];
+    uint64_t done, cold = 0;
+    bool watching, maybe, stuck;
+
+    map = rwp_tracker_lock(e->em.tracker);
+    decision = e->decision;
+    config = e->config;
+    watching = rwp_tracker_watching(e->em.tracker);
+    job.engine = config.engine;
+    job.budget = decision.budget / e->em.memory.page_size;
+    job.min_age = MAX(e->status.cold_age,
+                      rwp_age_map_idle_age(map, MIN(config.min_age_ms,
+                                                    INT64_MAX / SCALE_MS) *
+                                                SCALE_MS));
+    rwp_age_map_idle(map, idle);
+    done = rwp_out_map_out(e->em.outs) + rwp_out_map_kept(e->em.outs);
+    /* Some of what is out may be younger than that: look for it at times. */
+    maybe = e->epochs % RWP_EVICT_RETRY_EPOCHS == 0;
+    for (unsigned age = job.min_age; age <= RWP_AGE_LIMIT; age++) {
+        cold += idle[age];
+    }
+    rwp_tracker_unlock(e->em.tracker);
+
+    if (!config.engine) {
+        return;
+    }
+    if (!watching) {
+        set_state_locked(e, EVICTION_STATE_INHIBITED, EVICTION_LIMIT_INHIBITED,
+                         NULL);
+        return;
+    }
+    if (decision.cold_age != RWP_POLICY_NONE && job.min_age <= RWP_AGE_LIMIT) {
+        if (!under_pressure(config.host_pressure)) {
+            set_state_locked(e, EVICTION_STATE_LIMITED,
+                             EVICTION_LIMIT_HOST_PRESSURE, NULL);
+            return;
+        }
+        blocked = config.engine->blocked();
+        if (blocked) {
+            set_state_locked(e, EVICTION_STATE_STUCK, EVICTION_LIMIT_HOST_SWAP,
+                             blocked);
+            return;
+        }
+        if (job.budget && (cold > done || maybe)) {
+            run_job(e, &job);
+        }
+        rwp_tracker_lock(e->em.tracker);
+        stuck = !job.count.evicted && rwp_out_map_kept(e->em.outs) >
+                rwp_age_map_present(map) / STUCK_SHARE;
+        rwp_tracker_unlock(e->em.tracker);
+        if (stuck) {
+            set_state_locked(e, EVICTION_STATE_STUCK, EVICTION_LIMIT_KEPT,
+                             "the host's kernel keeps all that it is asked to"
+                             " page out: memory is pinned, or may not be"
+                             " swapped");
+            return;
+        }
+    }
+    rwp_tracker_lock(e->em.tracker);
+    if (e->config.engine && rwp_tracker_watching(e->em.tracker)) {
+        set_decided_state(e, &decision);
+    }
+    rwp_tracker_unlock(e->em.tracker);
+}
+
+/* What was asked for by hand.  Returns what kept more from going. */
+static EvictionLimit evict_by_hand(RwpEvictor *e, const Request *request,
+                                   RwpEvictJob *job)
+{
+    const RwpAgeMap *map = rwp_tracker_lock(e->em.tracker);
+    uint64_t page = e->em.memory.page_size;
+    uint64_t in = rwp_age_map_present(map);
+    uint64_t min_in = DIV_ROUND_UP(e->config.min_resident, page);
+    bool watching = rwp_tracker_watching(e->em.tracker);
+    uint64_t room;
+
+    in -= MIN(in, rwp_out_map_out(e->em.outs));
+    room = in - MIN(in, min_in);
+    *job = (RwpEvictJob) {
+        .min_age = rwp_age_map_idle_age(map, MIN(request->min_age_ms,
+                                                 INT64_MAX / SCALE_MS) *
+                                             SCALE_MS),
+        .max_age = RWP_AGE_LIMIT,
+        .budget = MIN(request->pages, room),
+        .engine = request->engine,
+        .go_on = until_stopped,
+        .opaque = e,
+    };
+    rwp_out_map_retry(e->em.outs);
+    rwp_tracker_unlock(e->em.tracker);
+
+    if (!watching) {
+        return EVICTION_LIMIT_INHIBITED;
+    }
+    if (request->engine->blocked()) {
+        return EVICTION_LIMIT_HOST_SWAP;
+    }
+    if (job->budget && job->min_age <= RWP_AGE_LIMIT) {
+        run_job(e, job);
+    }
+    if (job->count.evicted >= request->pages) {
+        return EVICTION_LIMIT_NONE;
+    }
+    if (!rwp_tracker_started(e->em.tracker) ||
+        rwp_tracker_held(e->em.tracker) || qatomic_read(&e->stop)) {
+        return EVICTION_LIMIT_INHIBITED;
+    }
+    if (job->count.evicted >= room) {
+        return min_in ? EVICTION_LIMIT_MIN_RESIDENT : EVICTION_LIMIT_NONE;
+    }
+    if (job->count.kept && request->engine->blocked()) {
+        return EVICTION_LIMIT_HOST_SWAP;
+    }
+    return job->count.kept ? EVICTION_LIMIT_KEPT : EVICTION_LIMIT_MIN_AGE;
+}
+
+static void *evictor_thread(void *opaque)
+{
+    RwpEvictor *e = opaque;
+
+    qemu_mutex_lock(&e->lock);
+    while (!e->stop) {
+        Request *request = QSIMPLEQ_FIRST(&e->requests);
+
+        if (request) {
+            EvictionLimit limit;
+            RwpEvictJob job;
+
+            QSIMPLEQ_REMOVE_HEAD(&e->requests, next);
+            qemu_mutex_unlock(&e->lock);
+            limit = evict_by_hand(e, request, &job);
+            request->done(request->opaque, &job.count, limit);
+            g_free(request);
+            qemu_mutex_lock(&e->lock);
+            /* It may have been in the way of what goes by itself. */
+            qatomic_set(&e->due, true);
+        } else if (e->due) {
+            qatomic_set(&e->due, false);
+            qemu_mutex_unlock(&e->lock);
+            evict_cold(e);
+            qemu_mutex_lock(&e->lock);
+        } else {
+            qemu_cond_wait(&e->wake, &e->lock);
+        }
+    }
+    qemu_mutex_unlock(&e->lock);
+    return NULL;
+}
+
+static void start_thread(RwpEvictor *e)
+{
+    if (!e->started) {
+        e->stop = false;
+        qemu_mutex_lock(&e->lock);
+        e->started = true;
+        qemu_mutex_unlock(&e->lock);
+        qemu_thread_create(&e->thread, "rwp-evictor", evictor_thread, e,
+                           QEMU_THREAD_JOINABLE);
+    }
+}
+
+RwpEvictor *rwp_evictor_new(RwpTracker *tracker, const RwpTrackedMemory *memory,
+                            uint64_t unit, const RwpEvictConfig *config,
+                            RwpEvictorChanged *changed, void *opaque)
+{
+    RwpEvictor *e = g_new0(RwpEvictor, 1);
+    RwpTrackerListener listener = {
+        .in = pages_in,
+        .epoch = epoch_ended,
+        .reset = ages_reset,
+        .opaque = e,
+    };
+
+    e->em.memory = *memory;
+    e->em.tracker = tracker;
+    e->npages = memory->size / memory->page_size;
+    e->em.outs = rwp_out_map_new(e->npages);
+    e->unit = unit;
+    e->changed = changed;
+    e->opaque = opaque;
+    e->config = *config;
+    e->config.engine = NULL;
+    configure_policy(e);
+    ages_reset(e);
+    qemu_mutex_init(&e->lock);
+    qemu_cond_init(&e->wake);
+    QSIMPLEQ_INIT(&e->requests);
+    rwp_tracker_set_listener(tracker, &listener);
+    rwp_evictor_configure(e, config);
+    return e;
+}
+
+void rwp_evictor_free(RwpEvictor *e)
+{
+    if (e) {
+        rwp_evictor_stop(e);
+        qemu_cond_destroy(&e->wake);
+        qemu_mutex_destroy(&e->lock);
+        rwp_policy_free(e->policy);
+        rwp_out_map_free(e->em.outs);
+        g_free(e);
+    }
+}
+
+void rwp_evictor_configure(RwpEvictor *e, const RwpEvictConfig *config)
+{
+    const RwpReclaimEngine *before;
+
+    rwp_tracker_lock(e->em.tracker);
+    before = e->config.engine;
+    e->config = *config;
+    configure_policy(e);
+    if (before != config->engine) {
+        rwp_out_map_retry(e->em.outs);
+    }
+    rwp_tracker_unlock(e->em.tracker);
+
+    rwp_evictor_tracking_changed(e);
+    if (config->engine) {
+        start_thread(e);
+    }
+}
+
+void rwp_evictor_tracking_changed(RwpEvictor *e)
+{
+    rwp_tracker_lock(e->em.tracker);
+    if (!e->config.engine) {
+        set_state(e, EVICTION_STATE_OFF, EVICTION_LIMIT_NONE, NULL);
+    } else if (!rwp_tracker_started(e->em.tracker) ||
+               rwp_tracker_held(e->em.tracker)) {
+        set_state(e, EVICTION_STATE_INHIBITED, EVICTION_LIMIT_INHIBITED, NULL);
+    } else if (e->status.state == EVICTION_STATE_OFF ||
+               e->status.state == EVICTION_STATE_INHIBITED) {
+        set_state(e, EVICTION_STATE_LEARNING, EVICTION_LIMIT_LEARNING, NULL);
+    }
+    rwp_tracker_unlock(e->em.tracker);
+}
+
+void rwp_evictor_by_hand(RwpEvictor *e, const RwpReclaimEngine *engine,
+                         uint64_t bytes, uint64_t min_age_ms,
+                         RwpEvictDone *done, void *opaque)
+{
+    uint64_t page = e->em.memory.page_size;
+    Request *request = g_new0(Request, 1);
+
+    request->engine = engine;
+    request->pages = bytes / page + !!(bytes % page);
+    request->min_age_ms = min_age_ms;
+    request->done = done;
+    request->opaque = opaque;
+
+    start_thread(e);
+    qemu_mutex_lock(&e->lock);
+    QSIMPLEQ_INSERT_TAIL(&e->requests, request, next);
+    qemu_cond_signal(&e->wake);
+    qemu_mutex_unlock(&e->lock);
+}
+
+void rwp_evictor_stop(RwpEvictor *e)
+{
+    Request *request, *tmp;
+
+    if (!e->started) {
+        return;
+    }
+    qemu_mutex_lock(&e->lock);
+    qatomic_set(&e->stop, true);
+    qemu_cond_signal(&e->wake);
+    qemu_mutex_unlock(&e->lock);
+    qemu_thread_join(&e->thread);
+    e->started = false;
+
+    QSIMPLEQ_FOREACH_SAFE(request, &e->requests, next, tmp) {
+        RwpEvictCount none = { };
+
+        request->done(request->opaque, &none, EVICTION_LIMIT_INHIBITED);
+        g_free(request);
+    }
+    QSIMPLEQ_INIT(&e->requests);
+}
+
+void rwp_evictor_status(const RwpEvictor *e, RwpEvictStatus *status)
+{
+    *status = e->status;
+    status->out = rwp_out_map_out(e->em.outs);
+}
+
+const RwpPolicy *rwp_evictor_policy(const RwpEvictor *e)
+{
+    return e->policy;
+}

@@ -1,0 +1,134 @@
+/*
+ * Giving the cold memory of a backend back to the host
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * An evictor listens to a tracker.  At the end of each epoch it asks the policy
+ * (hw/rwp/policy.h) which pages are cold, whether they may go or not: so "what
+ * if" can be told at any time.  If it has an engine, its thread then has cold
+ * pages taken, the coldest first, until they all are gone, the budget is used
+ * up, or the next epoch ends.
+ *
+ * A page goes if its age is at least the cold age, and no access to it was seen
+ * for min_age_ms of time; the latter is more if epochs were ended early.  No
+ * page goes by itself that was accessed in the last epoch.
+ *
+ * Pages that the host kept are not tried again for RWP_EVICT_RETRY_EPOCHS.
+ *
+ * Locking: new, configure, by_hand, stop and free are called by one thread at
+ * a time (for a backend: with the BQL).  The evictor's thread takes no lock
+ * but its own and the tracker's, so it can be joined with the BQL held; that
+ * takes as long as one batch.
+ */
+
+#ifndef HW_RWP_EVICTOR_H
+#define HW_RWP_EVICTOR_H
+
+#include "qapi/qapi-types-working-set.h"
+#include "hw/rwp/evict-step.h"
+#include "hw/rwp/policy.h"
+
+/* Epochs until pages are tried again that the host kept. */
+#define RWP_EVICT_RETRY_EPOCHS 16
+
+/* Bounds, inclusive. */
+#define RWP_WINDOW_MAX_S    (24 * 60 * 60)
+
+typedef struct RwpEvictor RwpEvictor;
+
+typedef struct RwpEvictConfig {
+    const RwpReclaimEngine *engine;     /* NULL: nothing goes by itself */
+
+    /* See RwpPolicyConfig; its learning time is the window. */
+    uint32_t refault_target;            /* millionths */
+    unsigned refault_history;           /* minutes */
+    uint64_t min_age_ms;
+    uint64_t max_rate;
+    uint64_t min_resident;
+    uint64_t target_resident;
+    uint64_t write_budget;
+
+    /* Of the working set that refault_target is a share of; in seconds. */
+    uint32_t window_s;
+
+    /*
+     * Evict only while the host stalls for memory: "some" of its pressure
+     * stall information, average of 10 s, at least so many hundredths of a
+     * percent.  0: always.
+     */
+    uint32_t host_pressure;
+} RwpEvictConfig;
+
+/* What there is to tell. */
+typedef struct RwpEvictStatus {
+    EvictionState state;
+    EvictionLimit limit;
+    const char *reason;             /* static, or NULL */
+    RwpPolicyDecision decision;     /* of the last epoch */
+    unsigned cold_age;              /* in force; RWP_POLICY_NONE if none */
+    uint64_t out;                   /* pages that are out */
+    uint64_t refaulted;             /* pages that were and came back */
+    RwpEvictCount count;            /* since the evictor was made */
+} RwpEvictStatus;
+
+/*
+ * Called by any thread, with the tracker's lock held, when the state or the
+ * limit has changed.
+ */
+typedef void RwpEvictorChanged(void *opaque);
+
+/*
+ * Called once, from any thread and without locks, when what was asked for by
+ * hand is done: what came of it, and what kept more from going.
+ */
+typedef void RwpEvictDone(void *opaque, const RwpEvictCount *count,
+                          EvictionLimit limit);
+
+/* rwp_evict_config_init: the defaults. */
+void rwp_evict_config_init(RwpEvictConfig *config);
+
+/*
+ * rwp_evictor_new: an evictor for what @tracker watches, which must not have
+ * been started yet and outlives the evictor.
+ *
+ * @memory: what the tracker watches
+ * @unit: bytes that go in one piece, if they do: a huge page, or @memory's
+ *        page size
+ */
+RwpEvictor *rwp_evictor_new(RwpTracker *tracker, const RwpTrackedMemory *memory,
+                            uint64_t unit, const RwpEvictConfig *config,
+                            RwpEvictorChanged *changed, void *opaque);
+
+/* rwp_evictor_free: the tracker must have been stopped.  NULL is fine. */
+void rwp_evictor_free(RwpEvictor *evictor);
+
+/* rwp_evictor_configure: @config is copied and takes effect at once. */
+void rwp_evictor_configure(RwpEvictor *evictor, const RwpEvictConfig *config);
+
+/*
+ * rwp_evictor_by_hand: evict @bytes at most, rounded up to pages, of pages
+ * that were idle for @min_age_ms or longer.  Only min_resident limits it.
+ */
+void rwp_evictor_by_hand(RwpEvictor *evictor, const RwpReclaimEngine *engine,
+                         uint64_t bytes, uint64_t min_age_ms,
+                         RwpEvictDone *done, void *opaque);
+
+/* rwp_evictor_stop: join the thread; what was asked for by hand ends. */
+void rwp_evictor_stop(RwpEvictor *evictor);
+
+/*
+ * rwp_evictor_tracking_changed: tracking began or ended: find out whether
+ * eviction may go on.
+ */
+void rwp_evictor_tracking_changed(RwpEvictor *evictor);
+
+/* All below: with the tracker's lock held. */
+
+void rwp_evictor_status(const RwpEvictor *evictor, RwpEvictStatus *status);
+
+const RwpPolicy *rwp_evictor_policy(const RwpEvictor *evictor);
+
+/* rwp_evictor_metadata: bytes of host memory in use. */
+uint64_t rwp_evictor_metadata(const RwpEvictor *evictor);
+
+#endif /* HW_RWP_EVICTOR_H */
