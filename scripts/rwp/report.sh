@@ -63,9 +63,12 @@ trap 'status=$?; [ $BASH_SUBSHELL != 0 ] || printf "\nerror: %s, line %s: \"%s\"
           "$0" "$LINENO" "$BASH_COMMAND" "$status" "$RWP_LOGS" >&2' ERR
 
 make_dir() {
-    mkdir -p "$@" 2>/dev/null ||
-        die "cannot make the folder $*: no permission, or a full or read-only disk." \
-            "The clone's build/ and RWP_CACHE ($RWP_CACHE) must be writable for $(id -un)."
+    local dir
+    for dir; do
+        mkdir -p "$dir" 2>/dev/null && [ -w "$dir" ] ||
+            die "cannot write into the folder $dir: no permission, or a full or read-only disk." \
+                "The clone's build/ and RWP_CACHE ($RWP_CACHE) must be writable for $(id -un)."
+    done
 }
 
 # logged LOG WHAT COMMAND...: run it with its output in build/logs/LOG; when

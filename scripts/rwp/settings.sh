@@ -14,6 +14,14 @@ QEMU_SRC=${QEMU_SRC:-}          # a QEMU 10.0.x tree, instead of Debian's source
 RWP_KERNEL=${RWP_KERNEL:-}      # a bzImage with RWP, instead of Debian's kernel
 RWP_MODULES=${RWP_MODULES:-}    # its lib/modules/VERSION folder
 RWP_CACHE=${RWP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/qemu-rwp}
+# As seen from here: scripts that this one starts may do so from elsewhere.
+for rwp_path in QEMU_SRC RWP_KERNEL RWP_MODULES RWP_CACHE; do
+    case ${!rwp_path} in
+    '' | /*) ;;
+    *) printf -v "$rwp_path" '%s' "$PWD/${!rwp_path}" ;;
+    esac
+done
+RWP_MODULES=${RWP_MODULES%/}
 
 # Shared by all clones of one user: nothing is fetched or compiled twice.
 RWP_DOWNLOAD=$RWP_CACHE/download
