@@ -12,6 +12,11 @@ check_source() {
     [ -f "$dir/VERSION" ] && [ -f "$dir/configure" ] && [ -f "$dir/meson.build" ] ||
         die "QEMU_SRC=$dir is not a QEMU source tree (it has no VERSION, configure and meson.build)." \
             "Give the top folder of an unpacked QEMU $RWP_QEMU_SERIES.x, or leave QEMU_SRC empty for Debian's source."
+    # What Debian calls +ds is a release without its firmware; Debian's patches
+    # teach the build to do without.
+    [ -e "$dir/pc-bios/edk2-x86_64-code.fd.bz2" ] || ! grep -qx 'if unpack_edk2_blobs' "$dir/pc-bios/meson.build" ||
+        die "QEMU_SRC=$dir was stripped of its firmware (pc-bios/*.bz2), it does not build." \
+            "Give QEMU's own release or git tree, or Debian's with Debian's patches (dpkg-source -x), or leave QEMU_SRC empty."
     version=$(cat "$dir/VERSION")
     case $version in
     "$RWP_QEMU_TESTED" | "$RWP_QEMU_SERIES".*) ;;
