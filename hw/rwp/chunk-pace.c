@@ -17,8 +17,16 @@ void rwp_chunk_pace_init(RwpChunkPace *pace, uint64_t start, uint64_t min,
 void rwp_chunk_pace_update(RwpChunkPace *pace, uint64_t pages, int64_t ns)
 {
     if (ns > RWP_PACE_TARGET_NS) {
-        pace->pages = MAX(MIN(pages, pace->pages) / 2, pace->min);
-    } else if (ns < RWP_PACE_TARGET_NS / 4 && pages >= pace->pages) {
+        if (pace->slow) {
+            pace->pages = MAX(MIN(pages, pace->pages) / 2, pace->min);
+        }
+        pace->slow = MIN(pages, pace->pages);
+        return;
+    }
+    if (pages >= pace->slow) {
+        pace->slow = 0;
+    }
+    if (ns < RWP_PACE_TARGET_NS / 4 && pages >= pace->pages) {
         pace->pages += MIN(pace->pages, pace->max - pace->pages);
     }
 }

@@ -6,8 +6,11 @@
  * The calls that scan and arm hold locks of the process for their whole
  * length, and vCPUs wait behind them.  How long a call takes depends on how
  * the memory is mapped, so the length of the next chunk follows from what the
- * last one took: halved when it took longer than the target, doubled when it
- * took less than a quarter of it.
+ * last ones took: halved when two in a row took longer than the target,
+ * doubled when the last one took less than a quarter of it.
+ *
+ * Two, because any single call may have been preempted, and a length that was
+ * halved for that only comes back when a call of full length is made again.
  */
 
 #ifndef HW_RWP_CHUNK_PACE_H
@@ -20,6 +23,7 @@ typedef struct RwpChunkPace {
     uint64_t pages;     /* length of the next chunk */
     uint64_t min;       /* bounds of it, inclusive */
     uint64_t max;
+    uint64_t slow;      /* length of a slow call that nothing disproved yet */
 } RwpChunkPace;
 
 /* rwp_chunk_pace_init: start with @start pages; 0 < @min <= @start <= @max. */
@@ -29,7 +33,8 @@ void rwp_chunk_pace_init(RwpChunkPace *pace, uint64_t start, uint64_t min,
 /*
  * rwp_chunk_pace_update: a call for @pages pages took @ns nanoseconds.
  * A call for less than the chunk's length says nothing about longer ones, so
- * it can only shorten them.
+ * it can only shorten them; and a shorter one that is not slow does not speak
+ * for one that was.
  */
 void rwp_chunk_pace_update(RwpChunkPace *pace, uint64_t pages, int64_t ns);
 
