@@ -47,7 +47,8 @@ struct RwpAgeMap {
     uint8_t *page_stamp;        /* by page, valid in mixed extents */
     uint8_t *extent_stamp;      /* by extent, see above */
     unsigned long *populated;   /* by extent: not empty */
-    unsigned long *backed;      /* by extent: page_stamp[] was written to */
+    unsigned long *backed;      /* by host page of page_stamp[]: written to */
+    uint64_t nbacked;           /* bits set in @backed */
     unsigned long *huge;        /* by extent: mapped by a huge page */
     uint64_t huge_pages;        /* present pages of extents in @huge */
 
@@ -87,6 +88,12 @@ static void update_ages(RwpAgeMap *map)
     map->age[STAMP_OLD] = RWP_AGE_LIMIT;
 }
 
+/* Host pages that page_stamp[] lies in: an extent never lies in two. */
+static uint64_t backing_pages(const RwpAgeMap *map)
+{
+    return DIV_ROUND_UP(map->npages, qemu_real_host_page_size());
+}
+
 RwpAgeMap *rwp_age_map_new(uint64_t npages, int64_t now_ns)
 {
     RwpAgeMap *map = g_new0(RwpAgeMap, 1);
@@ -104,7 +111,7 @@ RwpAgeMap *rwp_age_map_new(uint64_t npages, int64_t now_ns)
     madvise(map->page_stamp, npages, MADV_NOHUGEPAGE);
     map->extent_stamp = g_malloc0(map->nextents);
     map->populated = bitmap_new(map->nextents);
-    map->backed = bitmap_new(map->nextents);
+    map->backed = bitmap_new(backing_pages(map));
     map->huge = bitmap_new(map->nextents);
     map->current = stamp_of(0);
     map->start_ns = now_ns;
@@ -130,7 +137,8 @@ void rwp_age_map_reset(RwpAgeMap *map, int64_t now_ns)
     /* Not munmap: rwp_age_map_next_run() may be running. */
     bitmap_zero(map->populated, map->nextents);
     madvise(map->page_stamp, map->npages, MADV_DONTNEED);
-    bitmap_zero(map->backed, map->nextents);
+    bitmap_zero(map->backed, backing_pages(map));
+    map->nbacked = 0;
     bitmap_zero(map->huge, map->nextents);
     map->huge_pages = 0;
     map->epoch = 0;
@@ -210,7 +218,8 @@ static void spread_stamp(RwpAgeMap *map, uint64_t extent)
         return;
     }
     memset(map->page_stamp + first, populated ? stamp : STAMP_ABSENT, count);
-    set_bit(extent, map->backed);
+    map->nbacked += !test_and_set_bit(first / qemu_real_host_page_size(),
+                                      map->backed);
     /* rwp_age_map_next_run() must not look at page_stamp[] before. */
     smp_wmb();
     qatomic_set(&map->extent_stamp[extent], STAMP_ABSENT);
@@ -623,18 +632,9 @@ unsigned rwp_age_map_idle_age(const RwpAgeMap *map, int64_t idle_ns)
 
 uint64_t rwp_age_map_metadata(const RwpAgeMap *map)
 {
-    uint64_t host_page = qemu_real_host_page_size();
-    uint64_t bytes = 0;
-    uint64_t extent = 0;
+    uint64_t longs = 2 * BITS_TO_LONGS(map->nextents) +
+                     BITS_TO_LONGS(backing_pages(map));
 
-    /* A host page of stamps is backed once one of its extents was written. */
-    while ((extent = find_next_bit(map->backed, map->nextents, extent)) <
-           map->nextents) {
-        uint64_t at = QEMU_ALIGN_DOWN(extent * RWP_EXTENT_PAGES, host_page);
-
-        bytes += host_page;
-        extent = DIV_ROUND_UP(at + host_page, RWP_EXTENT_PAGES);
-    }
-    return bytes + sizeof(*map) + map->nextents +
-           3 * BITS_TO_LONGS(map->nextents) * sizeof(unsigned long);
+    return map->nbacked * qemu_real_host_page_size() + sizeof(*map) +
+           map->nextents + longs * sizeof(unsigned long);
 }

@@ -28,7 +28,7 @@
  * before or after a change.
  *
  * Memory: at most one byte a page, allocated by the kernel when first used,
- * and eleven bits for each RWP_EXTENT_PAGES pages.
+ * and up to eleven bits for each RWP_EXTENT_PAGES pages.
  */
 
 #ifndef HW_RWP_AGE_MAP_H
