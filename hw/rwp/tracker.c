@@ -44,12 +44,17 @@
 #define BRIDGED_HUGE    (64 * MiB)
 
 /*
- * Where chunk lengths start and end, in bytes (at least one page).  With the
- * shortest one a call on memory in 4 KiB pages takes half a millisecond, and
- * what each call costs of itself does not count yet.
+ * The least that a step may look at, and may arm of that, in bytes of memory
+ * in pages of 4 KiB.  Either is expected to take half a millisecond on
+ * hardware, and what a call costs of itself does not count yet.
  */
-#define CHUNK_START (256 * MiB)
-#define CHUNK_MIN   (64 * MiB)
+#define SCAN_MIN    (256 * MiB)
+#define ARM_MIN     (64 * MiB)
+
+/* Memory in larger pages has fewer entries to go through: so much more. */
+#define MAX_SCALE   32
+
+/* A step has no more than this, of whatever memory. */
 #define CHUNK_MAX   (8 * GiB)
 
 typedef struct ScanRequest {
@@ -64,6 +69,9 @@ struct RwpTracker {
     char *name;
     RwpTrackedMemory memory;
     uint64_t npages;
+    unsigned page_shift;        /* log2 of memory.page_size */
+    unsigned host_shift;        /* log2 of host pages in one of its pages */
+    uint64_t bridged[2];        /* by PAGE_IS_HUGE: gap armed along, in pages */
     RwpTrackerFailed *failed;
     void *opaque;
     RwpTrackerListener listener;        /* all NULL if there is none */
@@ -85,12 +93,15 @@ struct RwpTracker {
     int64_t last_pass_ns;       /* host clock: when the last pass ended */
     ScanRequests requests;
     RwpScanCost cost;           /* of the newest complete epoch */
-    RwpChunkPace scan_pace;     /* memory looked at by one call */
-    RwpChunkPace arm_pace;      /* accessed pages armed by one call */
+
+    /* In pages, times @scale: what a step may look at, and arm of that. */
+    RwpChunkPace scan_pace;
+    RwpChunkPace arm_pace;
+    uint64_t scale;
 
     /* Only used by the thread, here so as not to burden its stack. */
     struct page_region regions[PAGEMAP_SCAN_BATCH];
-    RwpPageRange ranges[PAGEMAP_SCAN_BATCH];
+    RwpPageRange ranges[PAGEMAP_SCAN_BATCH + 1];
 };
 
 static void tracker_lock(RwpTracker *t)
@@ -152,28 +163,28 @@ static void finish_requests(ScanRequests *requests, bool done)
 
 static void *page_address(const RwpTracker *t, uint64_t page)
 {
-    return t->memory.host + page * t->memory.page_size;
+    return t->memory.host + (page << t->page_shift);
 }
 
 /* The page that @address lies in, or, on a border, the one that begins. */
 static uint64_t address_page(const RwpTracker *t, uint64_t address)
 {
-    return (address - (uintptr_t)t->memory.host) / t->memory.page_size;
+    return (address - (uintptr_t)t->memory.host) >> t->page_shift;
 }
 
 /*
  * The pages of a region.  Regions may end within a huge page, by whose size
  * everything goes: a part of it, if armed alone, would split it.
  */
-static RwpPageRange region_pages(const RwpTracker *t,
-                                 const struct page_region *region, bool *huge)
+static inline RwpPageRange region_pages(const RwpTracker *t,
+                                        const struct page_region *region,
+                                        bool *huge)
 {
     uint64_t first = address_page(t, region->start);
-    uint64_t end;
+    uint64_t end = address_page(t, region->end + t->memory.page_size - 1);
 
-    *huge = (region->categories & PAGE_IS_HUGE) &&
-            t->memory.page_size == qemu_real_host_page_size();
-    end = address_page(t, region->end + t->memory.page_size - 1);
+    /* Where all pages are larger than the host's, none is larger than that. */
+    *huge = (region->categories & PAGE_IS_HUGE) && !t->host_shift;
     if (*huge) {
         end = ROUND_UP(end, RWP_EXTENT_PAGES);
     }
@@ -182,30 +193,62 @@ static RwpPageRange region_pages(const RwpTracker *t,
     };
 }
 
-static int scan_chunk(RwpTracker *t, PagemapScan *scan, uint64_t from,
-                      RwpScanCost *cost, uint64_t *reached)
+/*
+ * How many pages share an entry of the page tables, on average: what a call
+ * takes depends on the entries.  This only has to be about right, for the
+ * paces follow.
+ */
+static uint64_t pages_per_entry(const RwpTracker *t)
 {
-    uint64_t end = MIN(from + t->scan_pace.pages, t->npages);
-    int64_t start_ns = get_clock();
-    int nr = pagemap_scan(t->memory.pagemap_fd, scan, page_address(t, from),
-                          page_address(t, end), t->regions,
-                          PAGEMAP_SCAN_BATCH);
+    uint64_t present = rwp_age_map_present(t->map);
+    uint64_t small = present - rwp_age_map_huge(t->map);
 
+    if (t->host_shift) {
+        return MIN(UINT64_C(1) << t->host_shift, MAX_SCALE);
+    }
+    return present ? MIN(present / MAX(small, 1), MAX_SCALE) : 1;
+}
+
+static void init_pace(const RwpTracker *t, RwpChunkPace *pace, uint64_t min)
+{
+    uint64_t min_pages = MAX(min >> t->page_shift, 1);
+
+    rwp_chunk_pace_init(pace, min_pages, min_pages,
+                        MAX(CHUNK_MAX >> t->page_shift, 1));
+}
+
+/* Pages that @pace allows for. */
+static uint64_t paced_pages(const RwpTracker *t, const RwpChunkPace *pace)
+{
+    return MIN(pace->pages * t->scale, MAX(CHUNK_MAX >> t->page_shift, 1));
+}
+
+static void update_pace(const RwpTracker *t, RwpChunkPace *pace,
+                        uint64_t pages, int64_t ns)
+{
+    if (pages) {
+        rwp_chunk_pace_update(pace, DIV_ROUND_UP(pages, t->scale), ns);
+    }
+}
+
+/*
+ * Ask about the pages [@from, @end), for up to @max_pages that answer @scan.
+ * Sets @reached to the page to go on with.  Returns what pagemap_scan() does.
+ */
+static int scan_pages(RwpTracker *t, PagemapScan *scan, uint64_t from,
+                      uint64_t end, uint64_t max_pages, RwpScanCost *cost,
+                      uint64_t *reached)
+{
+    int nr;
+
+    scan->max_pages = max_pages << t->host_shift;
+    nr = pagemap_scan(t->memory.pagemap_fd, scan, page_address(t, from),
+                      page_address(t, end), t->regions, PAGEMAP_SCAN_BATCH);
     cost->scan_calls++;
     if (nr >= 0) {
         *reached = address_page(t, (uintptr_t)scan->walk_end);
-        rwp_chunk_pace_update(&t->scan_pace, *reached - from,
-                              get_clock() - start_ns);
     }
     return nr;
-}
-
-static uint64_t bridged_pages(const RwpTracker *t, bool huge)
-{
-    uint64_t page = t->memory.page_size;
-
-    return (huge || page != qemu_real_host_page_size() ? BRIDGED_HUGE
-                                                        : BRIDGED_BASE) / page;
 }
 
 static int arm_range(RwpTracker *t, const RwpPageRange *range,
@@ -213,30 +256,15 @@ static int arm_range(RwpTracker *t, const RwpPageRange *range,
 {
     cost->arm_calls++;
     return uffd_rwp_arm(t->uffd, page_address(t, range->first),
-                        range->count * t->memory.page_size);
+                        range->count << t->page_shift);
 }
 
-/*
- * One step of an ordinary pass, from page @from on.  Sets @next to the page
- * that the next step begins with.  Returns 0 or -errno.
- */
-static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
-                       uint64_t *next)
+/* Record the first @nr of t->regions and add them to t->ranges. */
+static uint64_t record_regions(RwpTracker *t, int nr, size_t *nr_ranges,
+                               uint64_t *reached)
 {
-    PagemapScan scan = {
-        .category_mask = PAGE_IS_ACCESSED,
-        .return_mask = PAGE_IS_ACCESSED | PAGE_IS_HUGE,
-        .max_pages = t->arm_pace.pages *
-                     (t->memory.page_size / qemu_real_host_page_size()),
-    };
-    int64_t start_ns = get_clock(), scanned_ns, armed_ns;
     uint64_t accessed = 0;
-    size_t nr_ranges = 0;
-    int nr = scan_chunk(t, &scan, from, cost, next);
 
-    if (nr < 0) {
-        return nr;
-    }
     for (int i = 0; i < nr; i++) {
         bool huge;
         RwpPageRange r = region_pages(t, &t->regions[i], &huge);
@@ -244,25 +272,87 @@ static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
         rwp_age_map_record(t->map, r.first, r.count, huge);
         tell_in(t, r.first, r.count, true);
         accessed += r.count;
-        nr_ranges = rwp_page_range_append(t->ranges, nr_ranges, r.first,
-                                          r.count, bridged_pages(t, huge));
-        *next = MAX(*next, r.first + r.count);
+        *nr_ranges = rwp_page_range_append(t->ranges, *nr_ranges, r.first,
+                                           r.count, t->bridged[huge]);
+        *reached = MAX(*reached, r.first + r.count);
     }
-    scanned_ns = get_clock();
-    cost->scan_us += scanned_ns - start_ns;
+    return accessed;
+}
 
-    for (size_t i = 0; i < nr_ranges; i++) {
+/* Arm the first @nr of t->ranges, and take them out. */
+static int arm_ranges(RwpTracker *t, size_t nr, size_t *nr_ranges,
+                      RwpScanCost *cost)
+{
+    for (size_t i = 0; i < nr; i++) {
         int ret = arm_range(t, &t->ranges[i], cost);
 
         if (ret < 0) {
             return ret;
         }
     }
-    armed_ns = get_clock();
-    cost->arm_us += armed_ns - scanned_ns;
-    if (accessed) {
-        rwp_chunk_pace_update(&t->arm_pace, accessed, armed_ns - scanned_ns);
+    *nr_ranges -= nr;
+    if (*nr_ranges) {
+        t->ranges[0] = t->ranges[nr];
     }
+    return 0;
+}
+
+/* The time since @mark_ns, which becomes now. */
+static int64_t lap(int64_t *mark_ns)
+{
+    int64_t start_ns = *mark_ns;
+
+    *mark_ns = get_clock();
+    return *mark_ns - start_ns;
+}
+
+/*
+ * One step of an ordinary pass, from page @from on.  Sets @next to the page
+ * that the next step begins with.  Returns 0 or -errno; after an error, the
+ * step can be repeated.
+ *
+ * A scan tells of a limited number of regions, so there may be many of them in
+ * a step.  Meanwhile the last range stays open, as the next scan may go on
+ * with it: pages that are scattered are armed by one call for all of a step.
+ */
+static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
+                       uint64_t *next)
+{
+    PagemapScan scan = {
+        .category_mask = PAGE_IS_ACCESSED,
+        .return_mask = PAGE_IS_ACCESSED | PAGE_IS_HUGE,
+    };
+    uint64_t end = MIN(from + paced_pages(t, &t->scan_pace), t->npages);
+    uint64_t may_arm = paced_pages(t, &t->arm_pace);
+    uint64_t page = from, accessed = 0;
+    int64_t scan_ns = 0, record_ns = 0, arm_ns = 0, mark_ns = get_clock();
+    size_t nr_ranges = 0;
+    bool more;
+
+    do {
+        int ret = scan_pages(t, &scan, page, end, may_arm - accessed, cost,
+                             &page);
+
+        if (ret < 0) {
+            return ret;
+        }
+        scan_ns += lap(&mark_ns);
+        accessed += record_regions(t, ret, &nr_ranges, &page);
+        record_ns += lap(&mark_ns);
+
+        more = page < end && accessed < may_arm;
+        ret = arm_ranges(t, nr_ranges - (more && nr_ranges), &nr_ranges, cost);
+        if (ret < 0) {
+            return ret;
+        }
+        arm_ns += lap(&mark_ns);
+    } while (more);
+
+    *next = page;
+    cost->scan_us += scan_ns + record_ns;
+    cost->arm_us += arm_ns;
+    update_pace(t, &t->scan_pace, page - from, scan_ns);
+    update_pace(t, &t->arm_pace, accessed, arm_ns);
     return 0;
 }
 
@@ -305,17 +395,19 @@ static int blind_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
         .category_anyof = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
         .return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_PFNZERO |
                        PAGE_IS_HUGE,
-        .max_pages = t->arm_pace.pages *
-                     (t->memory.page_size / qemu_real_host_page_size()),
     };
-    int64_t start_ns = get_clock(), scanned_ns, armed_ns;
+    uint64_t end = MIN(from + paced_pages(t, &t->scan_pace), t->npages);
+    int64_t mark_ns = get_clock(), scan_ns, arm_ns;
     uint64_t known = from;
-    int nr = scan_chunk(t, &scan, from, cost, next);
+    int nr = scan_pages(t, &scan, from, end, paced_pages(t, &t->arm_pace),
+                        cost, next);
     int ret;
 
     if (nr < 0) {
         return nr;
     }
+    scan_ns = lap(&mark_ns);
+    update_pace(t, &t->scan_pace, *next - from, scan_ns);
     for (int i = 0; i < nr; i++) {
         populate_region(t, &t->regions[i], &known);
     }
@@ -323,13 +415,12 @@ static int blind_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
     if (!t->memory.shared && *next > known) {
         discard_pages(t, known, *next - known);
     }
-    scanned_ns = get_clock();
-    cost->scan_us += scanned_ns - start_ns;
+    cost->scan_us += scan_ns + lap(&mark_ns);
 
     ret = arm_range(t, &(RwpPageRange) { from, *next - from }, cost);
-    armed_ns = get_clock();
-    cost->arm_us += armed_ns - scanned_ns;
-    rwp_chunk_pace_update(&t->arm_pace, known - from, armed_ns - scanned_ns);
+    arm_ns = lap(&mark_ns);
+    cost->arm_us += arm_ns;
+    update_pace(t, &t->arm_pace, known - from, arm_ns);
     return ret;
 }
 
@@ -352,6 +443,7 @@ static bool pass(RwpTracker *t, char **error)
     uint64_t page = 0;
     bool registered_again = false;
 
+    t->scale = pages_per_entry(t);
     /* A blind pass over known memory completes what it finds, no epoch. */
     if (!t->blind || !rwp_age_map_epochs(t->map)) {
         rwp_age_map_begin(t->map);
@@ -467,9 +559,14 @@ RwpTracker *rwp_tracker_new(const char *name, const RwpTrackedMemory *memory,
 
     assert(QEMU_PTR_IS_ALIGNED(memory->host, page));
     assert(memory->size && QEMU_IS_ALIGNED(memory->size, page));
+    assert(is_power_of_2(page) && page >= qemu_real_host_page_size());
     t->name = g_strdup(name);
     t->memory = *memory;
     t->npages = memory->size / page;
+    t->page_shift = ctz64(page);
+    t->host_shift = t->page_shift - ctz64(qemu_real_host_page_size());
+    t->bridged[true] = BRIDGED_HUGE / page;
+    t->bridged[false] = (t->host_shift ? BRIDGED_HUGE : BRIDGED_BASE) / page;
     t->failed = failed;
     t->opaque = opaque;
     t->uffd = -1;
@@ -477,9 +574,8 @@ RwpTracker *rwp_tracker_new(const char *name, const RwpTrackedMemory *memory,
     t->map = rwp_age_map_new(t->npages,
                              qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
     QSIMPLEQ_INIT(&t->requests);
-    rwp_chunk_pace_init(&t->scan_pace, MAX(CHUNK_START / page, 1),
-                        MAX(CHUNK_MIN / page, 1), MAX(CHUNK_MAX / page, 1));
-    t->arm_pace = t->scan_pace;
+    init_pace(t, &t->scan_pace, SCAN_MIN);
+    init_pace(t, &t->arm_pace, ARM_MIN);
     qemu_mutex_init(&t->lock);
     qemu_cond_init(&t->wake);
     return t;

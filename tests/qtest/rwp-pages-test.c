@@ -103,6 +103,41 @@ static void test_alternate_pages(const void *data)
     }
 }
 
+/*
+ * More regions than the kernel tells at once, in groups that are too far from
+ * each other to be armed together.  A scan ends within a group, between two of
+ * them, and within one that began with the scan before.
+ */
+static void test_many_regions(const void *data)
+{
+    static const struct {
+        uint64_t start;
+        int pages;
+    } groups[] = {
+        { 0, 600 }, { 10 * MiB, 1 }, { 14 * MiB, 423 }, { 22 * MiB, 1100 },
+        { 34 * MiB, 2 }, { 38 * MiB, 700 }, { SIZE - 4 * KiB, 1 },
+    };
+    g_autoptr(RwpVm) vm = start(data);
+
+    if (!vm) {
+        return;
+    }
+    rwp_vm_scan(vm);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+            for (int page = 0; page < groups[i].pages; page++) {
+                rwp_vm_write(vm, groups[i].start + page * 2 * vm->granule, 1);
+            }
+        }
+        rwp_vm_scan(vm);
+        g_assert_cmpuint(rwp_query_int(vm->qts, vm->id, "arm-calls"), ==,
+                         ARRAY_SIZE(groups));
+        /* What was not armed would be accessed again. */
+        rwp_vm_scan(vm);
+        g_assert_cmpuint(vm->accessed, ==, 0);
+    }
+}
+
 static void random_access(RwpVm *vm)
 {
     uint64_t n = vm->size / vm->granule;
@@ -202,6 +237,8 @@ static const struct {
     { "exact-pages", test_exact_pages },
     { "whole-backend", test_whole_backend },
     { "alternate-pages", test_alternate_pages },
+    { "many-regions", test_many_regions, "anon" },
+    { "many-regions", test_many_regions, "memfd" },
     { "random", test_random },
     { "prealloc", test_prealloc },
     { "oldest-age", test_oldest_age, "anon" },
