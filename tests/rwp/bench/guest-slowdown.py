@@ -25,7 +25,7 @@ import os
 import statistics
 import sys
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set
 
 from qemu.machine import QEMUMachine
 
@@ -60,12 +60,21 @@ IDLE_SECONDS = 3
 # beginning or at the end of a window.
 SETTLE_SECONDS = 2.4
 
+
+def share_percent(part: Set[int], whole: Set[int]) -> float:
+    """How much of a set of pages is in another one."""
+    return len(part & whole) * 100 / len(whole)
+
+
 class Bench:
     """One guest, and the windows of time that were measured."""
 
     def __init__(self, guest: RwpGuest, hot_mib: int):
         self.guest = guest
         self.hot = hot_mib * MIB
+        # Which pages are in the sets, when there are sets.
+        self.hot_pages: Set[int] = set()
+        self.cold_pages: Set[int] = set()
         self.windows: List[Dict[str, Any]] = []
 
     def _throughput(self, seconds: float, scan: bool = False) -> float:
@@ -132,11 +141,21 @@ class Bench:
             rate = self._throughput(seconds)
             estimate = watcher.estimate()
             cpu = watcher.cpu_seconds() - cpu
+            wall = time.monotonic() - start
+            epochs = watcher.epochs() - epochs
+            snapshots = watcher.seen()
             window = {'watcher': watcher.name, 'rate': rate,
+                      'missed_percent': [
+                          100 - share_percent(seen, self.hot_pages)
+                          for seen in snapshots],
+                      'cold_percent': [
+                          share_percent(seen, self.cold_pages)
+                          for seen in snapshots],
                       'estimate': estimate,
                       'error_percent': error_percent(estimate, self.hot),
-                      'cpu_percent': cpu * 100 / (time.monotonic() - start),
-                      'epochs': watcher.epochs() - epochs, **more}
+                      'cpu_percent': cpu * 100 / wall, 'epochs': epochs,
+                      'epoch_cpu_ms': [cpu * 1000 / epochs] if epochs else [],
+                      **more}
         finally:
             watcher.stop()
         self.windows.append(window)
@@ -174,6 +193,8 @@ def measure(name: str, cycles: int, directory: str) -> Dict[str, Any]:
         idle = bench.idle_bytes()
         guest.load.alloc(setting['layout'], thp=setting['thp'],
                          hot=setting['hot_mib'], cold=COLD_MIB)
+        bench.hot_pages = guest.physical_pages('hot')
+        bench.cold_pages = guest.physical_pages('cold')
         guest.load.ask('run hot period=0 write=50')
         print(f'guest-slowdown: {name}: single epochs', file=sys.stderr)
         epochs = bench.epochs()

@@ -4,8 +4,7 @@
 
 Their results go to $RWP_WORK/bench, one file of JSON each.
 
-usage: measure.py [NAME]...     (epoch-cost, sparse-cost, metadata-cost,
-                                 guest-slowdown; all of them if none is named)
+usage: measure.py [PART]...     (programs.py has them; all if none is named)
 """
 
 import json
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from programs import PROGRAMS
+from programs import PARTS, command, result_file
 
 
 def main() -> None:
@@ -33,15 +32,17 @@ def main() -> None:
         'cpus': os.cpu_count(), 'emulated': emulated}), encoding='utf8')
 
     failed = []
-    for name in sys.argv[1:] or PROGRAMS:
+    for part in sys.argv[1:] or PARTS:
         start = time.monotonic()
+        program, *options = command(part)
         status = subprocess.run(
-            [sys.executable, str(here / f'{name}.py'),
-             str(results / f'{name}.json')], check=False).returncode
-        print(f'bench: {name}: {"done" if not status else "FAILED"} in '
+            [sys.executable, str(here / program),
+             str(results / result_file(part)), *options],
+            check=False).returncode
+        print(f'bench: {part}: {"done" if not status else "FAILED"} in '
               f'{time.monotonic() - start:.0f} s', file=sys.stderr)
         if status:
-            failed.append(name)
+            failed.append(part)
     sys.exit(f'bench: failed: {", ".join(failed)}' if failed else 0)
 
 

@@ -2,6 +2,49 @@
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-"""Their names, without .py: also the names of their results."""
+"""Programs, and the parts that some of them can be run in.
 
-PROGRAMS = ('epoch-cost', 'sparse-cost', 'metadata-cost', 'guest-slowdown')
+A part is 'PROGRAM' or 'PROGRAM:WHAT', and has results of its own, so that one
+which failed, or is to be repeated, does not cost the others.
+"""
+
+from typing import Dict, List, NamedTuple, Tuple
+
+
+class Program(NamedTuple):
+    """What PROGRAM.py calls its parts, if it has any."""
+
+    option: str = ''
+    values: Tuple[str, ...] = ()
+
+
+PROGRAMS: Dict[str, Program] = {
+    'epoch-cost': Program('--kind', ('anon', 'memfd', 'thp', 'hugetlb')),
+    'sparse-cost': Program(),
+    'metadata-cost': Program(),
+    'guest-slowdown': Program('--memory', ('huge', 'small')),
+}
+
+
+def parts_of(name: str) -> List[str]:
+    """All parts of a program; those of a part are itself."""
+    if ':' in name:
+        return [name]
+    return [f'{name}:{value}' for value in PROGRAMS[name].values] or [name]
+
+
+PARTS = [part for name in PROGRAMS for part in parts_of(name)]
+
+# What a user may name.
+CHOICES = list(dict.fromkeys([*PROGRAMS, *PARTS]))
+
+
+def result_file(part: str) -> str:
+    """Where the results of a part are."""
+    return part.replace(':', '-') + '.json'
+
+
+def command(part: str) -> List[str]:
+    """PROGRAM.py and its options."""
+    name, _, value = part.partition(':')
+    return [f'{name}.py'] + ([PROGRAMS[name].option, value] if value else [])

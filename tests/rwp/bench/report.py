@@ -135,6 +135,12 @@ def _windows(result: Dict[str, Any], **wanted: Any) -> List[Dict[str, Any]]:
             if all(window.get(key) == value for key, value in wanted.items())]
 
 
+def _middle(windows: List[Dict[str, Any]], key: str) -> str:
+    """Of all snapshots; nothing if there are none."""
+    values = [value for window in windows for value in window[key]]
+    return f'{statistics.median(values):.1f}' if values else ''
+
+
 def _lost_row(what: str, lost: Sequence[float], more: Sequence[str] = ()
               ) -> Sequence[str]:
     return (what, str(len(lost)), f'{statistics.median(lost):+.2f}',
@@ -151,7 +157,8 @@ def _slowdown(result: Dict[str, Any], machine: Dict[str, Any]) -> Result:
     off = [w['lost_percent'] for w in _windows(result, watcher=None)]
     rows = []
     if off:
-        rows.append(_lost_row(f'{memory}, no watcher', off, ('', '', '')))
+        rows.append(_lost_row(f'{memory}, no watcher', off, ('',)))
+    seen_rows = []
     checks = []
 
     watched = [('rwp', interval) for interval in (1, 5, 30)]
@@ -164,21 +171,29 @@ def _slowdown(result: Dict[str, Any], machine: Dict[str, Any]) -> Result:
         errors = [w['error_percent'] for w in windows]
         cpu = [w['cpu_percent'] for w in windows]
         scaled = f'{loss * 100 / interval:+.3f}' if interval else ''
-        rows.append(_lost_row(
-            f'{memory}, {name}' + (f' every {interval} s' if interval else ''),
-            lost, (scaled, f'{statistics.median(cpu):.2f}',
-                   f'{statistics.median(errors):+.1f}')))
+        what = f'{memory}, {name}' + (f' every {interval} s' if interval
+                                      else '')
+        rows.append(_lost_row(what, lost, (scaled,)))
+        seen_rows.append((what, f'{statistics.median(cpu):.2f}',
+                          _middle(windows, 'epoch_cpu_ms'),
+                          f'{statistics.median(errors):+.1f}',
+                          _middle(windows, 'missed_percent'),
+                          _middle(windows, 'cold_percent')))
     notes = (f'{memory}: an epoch costs the guest {loss * 1000:.1f} ms '
              f'(standard error {off_by * 1000:.1f} ms, {len(single)} epochs, '
              f'{result["hot_mib"]} MiB hot). Its kernel alone touches '
              f'{result["idle_bytes"] / (1 << 20):.0f} MiB, which is part of '
              'the error of each working set.',)
-    table = Table(
-        f'Slowdown of the guest, {memory} pages (%)',
-        ('watched by', 'windows', 'median', 'least', 'most', 'from epochs',
-         'CPU of watcher', 'error of working set'), rows, notes)
+    tables = [
+        Table(f'Slowdown of the guest, {memory} pages (%)',
+              ('watched by', 'windows', 'median', 'least', 'most',
+               'from epochs'), rows, notes),
+        Table(f'What watching costs the host and tells, {memory} pages',
+              ('watched by', 'CPU (%)', 'a look (ms)',
+               'error of working set (%)', 'hot pages missed (%)',
+               'cold pages told (%)'), seen_rows)]
     if memory in limits.SLOWDOWN_NOT_EMULATED and machine['emulated']:
-        return [table], []
+        return tables, []
 
     checks.append(Check(
         f'slowdown at 30 s, {memory} pages, from {len(single)} single epochs',
@@ -193,7 +208,7 @@ def _slowdown(result: Dict[str, Any], machine: Dict[str, Any]) -> Result:
             f'intervals, beyond the noise of {noise:.1f} %',
             max(0.0, statistics.median(direct) - noise),
             limits.SLOWDOWN_PERCENT, '%'))
-    return [table], checks
+    return tables, checks
 
 
 def guest_slowdown(results: List[Dict[str, Any]],

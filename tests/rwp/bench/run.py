@@ -5,13 +5,14 @@
 usage: run.py [--only NAME]... [--report] [--update-docs]
 
   --only NAME     only this program: epoch-cost, sparse-cost, metadata-cost or
-                  guest-slowdown
+                  guest-slowdown; or a part of one, as epoch-cost:anon
   --report        do not measure, only tell again what was measured last
   --update-docs   put the tables into docs/devel/rwp-benchmarks.rst
 
-Results are in build/bench: NAME.json, and tables.txt and tables.rst with the
-tables. The exit status is 1 if a limit (limits.py) is broken, 2 if something
-could not be measured.
+Results are in build/bench: a JSON file for each part, and tables.txt and
+tables.rst with the tables. Those of other parts stay, and are told again. The
+exit status is 1 if a limit (limits.py) is broken, 2 if something could not be
+measured.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import sys
 from typing import Any, Dict, List
 
 from limits import Check
-from programs import PROGRAMS
+from programs import CHOICES, PROGRAMS, parts_of, result_file
 from report import REPORTS
 from table import Table
 
@@ -51,16 +52,16 @@ def bring_up_to_date() -> None:
     subprocess.run([str(SCRIPTS / 'vm-image')], check=True)
 
 
-def measure(names: List[str]) -> bool:
-    """Run the programs where there is RWP; false if any of them failed."""
+def measure(parts: List[str]) -> bool:
+    """Run them where there is RWP; false if any of them failed."""
     bring_up_to_date()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in names or PROGRAMS:
-        (RESULTS / f'{name}.json').unlink(missing_ok=True)
+    for part in parts:
+        (RESULTS / result_file(part)).unlink(missing_ok=True)
     status = subprocess.run(
         [str(SCRIPTS / 'on-rwp-kernel'), *VM_OPTIONS,
          '--get', f'/run/work/bench:{RESULTS}', '--',
-         'python3', 'tests/rwp/bench/measure.py', *names],
+         'python3', 'tests/rwp/bench/measure.py', *parts],
         check=False).returncode
     # Where the host itself has RWP, the results are in its own work folder.
     on_host = TOP / 'build/logs/host/bench'
@@ -70,9 +71,9 @@ def measure(names: List[str]) -> bool:
     return status == 0
 
 
-def load(name: str) -> Any:
+def load(file: str) -> Any:
     """A result of the last measurement, or None."""
-    path = RESULTS / f'{name}.json'
+    path = RESULTS / file
     if not path.exists():
         return None
     return json.loads(path.read_text(encoding='utf8'))
@@ -101,26 +102,32 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--only', action='append', default=[],
-                        choices=PROGRAMS)
+                        choices=CHOICES, metavar='NAME')
     parser.add_argument('--report', action='store_true')
     parser.add_argument('--update-docs', action='store_true')
     args = parser.parse_args()
 
-    complete = args.report or measure(args.only)
-    machine = load('machine')
+    wanted = [part for name in args.only or PROGRAMS
+              for part in parts_of(name)]
+    complete = args.report or measure(wanted)
+    machine = load('machine.json')
     if not machine:
         return 2
     tables: List[Table] = []
     checks: List[Check] = []
     for name in PROGRAMS:
-        result = load(name)
-        if result is None:
-            if not args.only or name in args.only:
-                print(f'bench: there are no results of {name}',
+        results = []
+        for part in parts_of(name):
+            result = load(result_file(part))
+            if result is not None:
+                results += result
+            elif part in wanted:
+                print(f'bench: there are no results of {part}',
                       file=sys.stderr)
                 complete = False
+        if not results:
             continue
-        more_tables, more_checks = REPORTS[name](result, machine)
+        more_tables, more_checks = REPORTS[name](results, machine)
         tables += more_tables
         checks += more_checks
 

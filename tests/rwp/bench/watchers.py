@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 import statistics
 import time
-from typing import Callable, TypeVar
+from typing import Callable, List, Set, TypeVar
 
 from guest_process import Range, guest_ram, thread_cpu_seconds
-from rwp_guest import RwpGuest
+from rwp_guest import PAGE, RwpGuest, pages_of_age
 
 
 T = TypeVar('T')
@@ -40,6 +40,14 @@ class Watcher(ABC):
         """How many times all of the memory was looked at, where that is so."""
         return 0
 
+    def seen(self) -> List[Set[int]]:
+        """Guest-physical numbers of the pages that it takes for accessed.
+
+        Several snapshots, where one is a matter of luck; none if it has no
+        idea which pages these are.
+        """
+        return []
+
 
 class Rwp(Watcher):
     """memory-backend-rwp's own tracking: a page that is accessed is seen."""
@@ -68,6 +76,9 @@ class Rwp(Watcher):
         accessed: int = self._guest.working_set()['accessed']
         return accessed
 
+    def seen(self) -> List[Set[int]]:
+        return [pages_of_age(self._guest.export()['ranges'], 0, 0)]
+
     def cpu_seconds(self) -> float:
         # The thread, and its time, end with 'stop'.
         return thread_cpu_seconds(self._pid, 'rwp')
@@ -95,6 +106,7 @@ class Damon(Watcher):
         self._size = guest.mib << 20
         self._kdamond = self.SYSFS / '0'
         self._thread = 0
+        self._ram = Range(0, 0)
 
     @classmethod
     def there(cls) -> bool:
@@ -115,7 +127,7 @@ class Damon(Watcher):
         path.write_text(f'{value}\n', encoding='utf8')
 
     def start(self) -> None:
-        ram: Range = guest_ram(self._pid, self._size)
+        self._ram = ram = guest_ram(self._pid, self._size)
         write = self._write
         write(self.SYSFS / 'nr_kdamonds', 1)
         write(self._kdamond / 'contexts/nr_contexts', 1)
@@ -166,6 +178,27 @@ class Damon(Watcher):
             time.sleep(self.AGGREGATE_US / 1e6)
         return statistics.median_low(figures)
 
+    def _regions(self) -> Set[int]:
+        self._write(self._kdamond / 'state', 'update_schemes_tried_regions')
+        pages: Set[int] = set()
+        tried = self._kdamond / 'contexts/0/schemes/0/tried_regions'
+        for region in tried.iterdir():
+            if not region.is_dir():
+                continue
+            # So little memory lies in one piece from address 0 on.
+            first, end = (
+                (int((region / name).read_text(encoding='utf8')) -
+                 self._ram.start) // PAGE for name in ('start', 'end'))
+            pages.update(range(first, end))
+        return pages
+
+    def seen(self) -> List[Set[int]]:
+        snapshots = []
+        for _ in range(self.SNAPSHOTS):
+            snapshots.append(self._regions())
+            time.sleep(self.AGGREGATE_US / 1e6)
+        return snapshots
+
     def cpu_seconds(self) -> float:
         return thread_cpu_seconds(self._thread, '')
 
@@ -179,6 +212,7 @@ class ClearRefs(Watcher):
         self._pid = guest.vm.get_pid()
         self._size = guest.mib << 20
         self._cpu = 0.0
+        self._looks = 0
         self._ram = Range(0, 0)
 
     def start(self) -> None:
@@ -213,9 +247,13 @@ class ClearRefs(Watcher):
 
     def estimate(self) -> int:
         """Bytes referenced since the last time; starts anew."""
+        self._looks += 1
         referenced = self._timed(self._referenced)
         self._timed(self._clear)
         return referenced
+
+    def epochs(self) -> int:
+        return self._looks
 
     def cpu_seconds(self) -> float:
         return self._cpu
