@@ -97,8 +97,11 @@ static bool take(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
         job->count.accessed += r.count;
         return true;
     }
-    if (!(categories & PAGE_IS_PRESENT)) {
-        /* Someone else paged it out, or it is not mapped. */
+    if (!(categories & PAGE_IS_PRESENT) || (categories & PAGE_IS_PFNZERO)) {
+        /*
+         * Someone else paged it out, or it is not mapped, or it is the one
+         * page of zeroes that is mapped where nothing was ever written.
+         */
         rwp_out_map_set_out(em->outs, r.first, r.count);
         return true;
     }
@@ -147,7 +150,8 @@ static void gather(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
 {
     static const PagemapScan all = {
         .category_anyof = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-        .return_mask = PAGE_IS_PRESENT | PAGE_IS_ACCESSED | PAGE_IS_HUGE,
+        .return_mask = PAGE_IS_PRESENT | PAGE_IS_ACCESSED | PAGE_IS_HUGE |
+                       PAGE_IS_PFNZERO,
     };
     struct page_region regions[PAGEMAP_SCAN_BATCH];
     PagemapScan scan = all;

@@ -656,3 +656,9 @@ const RwpPolicy *rwp_evictor_policy(const RwpEvictor *e)
 {
     return e->policy;
 }
+
+uint64_t rwp_evictor_metadata(const RwpEvictor *e)
+{
+    return sizeof(*e) + rwp_policy_metadata() +
+           rwp_out_map_metadata(e->em.outs);
+}

@@ -15,6 +15,7 @@ struct RwpOutMap {
     unsigned long *kept;
     uint64_t nr_out;
     uint64_t nr_kept;
+    bool used;                  /* some bit was ever set */
 };
 
 RwpOutMap *rwp_out_map_new(uint64_t npages)
@@ -56,13 +57,14 @@ static uint64_t clear_bits(unsigned long *bits, uint64_t *total,
     return nr;
 }
 
-static uint64_t set_bits(unsigned long *bits, uint64_t *total,
+static uint64_t set_bits(RwpOutMap *map, unsigned long *bits, uint64_t *total,
                          uint64_t first, uint64_t count)
 {
     uint64_t nr = count - bitmap_count_one_with_offset(bits, first, count);
 
     bitmap_set(bits, first, count);
     *total += nr;
+    map->used = true;
     return nr;
 }
 
@@ -75,7 +77,7 @@ uint64_t rwp_out_map_set_out(RwpOutMap *map, uint64_t first, uint64_t count)
 {
     check_range(map, first, count);
     clear_bits(map->kept, &map->nr_kept, first, count);
-    return set_bits(map->out, &map->nr_out, first, count);
+    return set_bits(map, map->out, &map->nr_out, first, count);
 }
 
 void rwp_out_map_set_kept(RwpOutMap *map, uint64_t first, uint64_t count)
@@ -85,7 +87,7 @@ void rwp_out_map_set_kept(RwpOutMap *map, uint64_t first, uint64_t count)
 
     check_range(map, first, count);
     while (rwp_out_map_next_in(map, first, end, &run)) {
-        set_bits(map->kept, &map->nr_kept, run.first, run.count);
+        set_bits(map, map->kept, &map->nr_kept, run.first, run.count);
         first = run.first + run.count;
     }
 }
@@ -115,6 +117,12 @@ uint64_t rwp_out_map_out(const RwpOutMap *map)
 uint64_t rwp_out_map_kept(const RwpOutMap *map)
 {
     return map->nr_kept;
+}
+
+uint64_t rwp_out_map_metadata(const RwpOutMap *map)
+{
+    return sizeof(*map) +
+           2 * (map->used ? BITS_TO_LONGS(map->npages) * sizeof(long) : 0);
 }
 
 /* The first page of [@from, @end) that is in and was not kept, or @end. */

@@ -582,3 +582,8 @@ void rwp_policy_what_if(const RwpPolicy *policy, const uint64_t *idle,
     }
     result->promotions_mean = minutes ? DIV_ROUND_UP(sum, minutes) : 0;
 }
+
+uint64_t rwp_policy_metadata(void)
+{
+    return sizeof(RwpPolicy);
+}

@@ -122,7 +122,8 @@ WorkingSetInfo *rwp_working_set_info(RwpBackend *backend, uint32List *windows,
     info->arm_calls = cost.arm_calls;
     info->epochs = rwp_age_map_epochs(map);
     info->accessed = rwp_age_map_accessed(map) * page_size;
-    info->metadata = rwp_tracker_metadata(tracker);
+    info->metadata = rwp_tracker_metadata(tracker) +
+                     rwp_evictor_metadata(rwp_backend_evictor(backend));
     info->present = rwp_age_map_present(map) * page_size;
     if (info->epochs) {
         int64_t age_ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) -

@@ -60,4 +60,10 @@ uint64_t rwp_out_map_kept(const RwpOutMap *map);
 bool rwp_out_map_next_in(const RwpOutMap *map, uint64_t from, uint64_t end,
                          RwpPageRange *run);
 
+/*
+ * rwp_out_map_metadata: bytes of host memory that the map occupies now, at
+ * most.
+ */
+uint64_t rwp_out_map_metadata(const RwpOutMap *map);
+
 #endif /* HW_RWP_OUT_MAP_H */

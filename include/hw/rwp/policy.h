@@ -237,4 +237,7 @@ void rwp_policy_charge(RwpPolicy *policy, uint64_t evicted, uint64_t written);
 void rwp_policy_what_if(const RwpPolicy *policy, const uint64_t *idle,
                         unsigned cold_age, RwpPolicyWhatIf *result);
 
+/* rwp_policy_metadata: bytes of host memory that a policy occupies at most. */
+uint64_t rwp_policy_metadata(void);
+
 #endif /* HW_RWP_POLICY_H */
