@@ -211,19 +211,16 @@ static size_t next_batch(const RwpEvictMemory *em, Stretch *stretch,
     return nr;
 }
 
-/*
- * Have the engine take the stretch.  Cuts off what it was not given.  Returns
- * whether to go on.
- */
-static bool reclaim(const RwpEvictMemory *em, RwpEvictJob *job,
+/* Have the engine take the stretch.  Cuts off what it was not given. */
+static void reclaim(const RwpEvictMemory *em, RwpEvictJob *job,
                     Stretch *stretch)
 {
     struct iovec batch[RWP_RECLAIM_RANGES];
     uint64_t pages, done = 0;
-    bool go_on = true;
     size_t at = 0, nr;
 
-    while (go_on && (nr = next_batch(em, stretch, &at, &done, batch, &pages))) {
+    while (!job->stopped &&
+           (nr = next_batch(em, stretch, &at, &done, batch, &pages))) {
         int64_t start_ns = get_clock();
         int ret = job->engine->reclaim(batch, nr);
 
@@ -231,13 +228,12 @@ static bool reclaim(const RwpEvictMemory *em, RwpEvictJob *job,
         job->count.batches++;
         job->count.ranges += nr;
         trace_rwp_reclaim(batch[0].iov_base, nr, pages, ret);
-        go_on = job->go_on(job->opaque, pages);
+        job->stopped = !job->go_on(job->opaque, pages);
     }
     if (done) {
         stretch->ranges[at++].count = done;
     }
     stretch->nr = at;
-    return go_on;
 }
 
 /* Note that pages went, those that are not absent now.  Lock held. */
@@ -330,9 +326,8 @@ bool rwp_evict_step(RwpEvictMemory *em, RwpEvictJob *job)
     uint64_t evicted = job->count.evicted;
     const RwpAgeMap *map;
     RwpPageRange cold;
-    bool go_on = true;
 
-    if (!job->budget) {
+    if (!job->budget || job->stopped) {
         return false;
     }
     map = find_cold(em, job, &cold);
@@ -348,10 +343,10 @@ bool rwp_evict_step(RwpEvictMemory *em, RwpEvictJob *job)
         return false;
     }
     if (stretch->nr) {
-        go_on = reclaim(em, job, stretch);
+        reclaim(em, job, stretch);
         verify(em, job, stretch);
     }
     evicted = job->count.evicted - evicted;
     job->budget -= MIN(job->budget, evicted);
-    return go_on;
+    return !job->stopped;
 }

@@ -46,6 +46,7 @@ struct RwpEvictor {
     RwpEvictConfig config;
     RwpPolicy *policy;
     RwpPolicyDecision decision;
+    bool decided;                               /* @decision is one */
     uint64_t promotions[RWP_AGE_LIMIT + 1];     /* up to the last epoch */
     uint64_t refaulted_before;                  /* likewise */
     uint64_t epochs;
@@ -170,6 +171,23 @@ static void set_decided_state(RwpEvictor *e, const RwpPolicyDecision *d)
     }
 }
 
+/* Nothing goes until the policy has decided anew. */
+static void void_decision(RwpEvictor *e)
+{
+    e->decision = (RwpPolicyDecision) { .cold_age = RWP_POLICY_NONE };
+    e->decided = false;
+    e->status.cold_age = RWP_POLICY_NONE;
+}
+
+/* The thread, if there is one, has to look again.  With its lock held. */
+static void set_due(RwpEvictor *e)
+{
+    if (e->started) {
+        qatomic_set(&e->due, true);
+        qemu_cond_signal(&e->wake);
+    }
+}
+
 /* The listener: called with the tracker's lock held. */
 
 static void pages_in(void *opaque, uint64_t first, uint64_t count,
@@ -213,6 +231,7 @@ static void epoch_ended(void *opaque, const RwpAgeMap *map,
     sample.resident -= MIN(sample.resident, rwp_out_map_out(e->em.outs));
 
     rwp_policy_update(e->policy, &sample, &e->decision);
+    e->decided = true;
     e->status.decision = e->decision;
     e->status.cold_age = e->decision.cold_age;
     if (e->status.cold_age != RWP_POLICY_NONE) {
@@ -227,10 +246,7 @@ static void epoch_ended(void *opaque, const RwpAgeMap *map,
                                e->decision.refaulted, e->decision.allowed);
 
     WITH_QEMU_LOCK_GUARD(&e->lock) {
-        if (e->started) {
-            qatomic_set(&e->due, true);
-            qemu_cond_signal(&e->wake);
-        }
+        set_due(e);
     }
 }
 
@@ -241,9 +257,8 @@ static void ages_reset(void *opaque)
     rwp_out_map_reset(e->em.outs);
     memset(e->promotions, 0, sizeof(e->promotions));
     rwp_policy_restart(e->policy);
-    e->decision = (RwpPolicyDecision) { .cold_age = RWP_POLICY_NONE };
+    void_decision(e);
     e->status.decision = e->decision;
-    e->status.cold_age = RWP_POLICY_NONE;
 }
 
 /* The thread. */
@@ -288,7 +303,8 @@ static void run_job(RwpEvictor *e, RwpEvictJob *whole)
     split = candidates <= whole->budget ? whole->min_age :
             rwp_cold_walk_split(pages, whole->min_age, whole->budget);
 
-    for (int part = candidates <= whole->budget; part < 2; part++) {
+    for (int part = candidates <= whole->budget; part < 2 && !whole->stopped;
+         part++) {
         RwpEvictJob job = *whole;
         bool go_on;
 
@@ -310,6 +326,7 @@ static void run_job(RwpEvictor *e, RwpEvictJob *whole)
             whole->count.batches += job.count.batches;
         } while (go_on);
         whole->budget = job.budget;
+        whole->stopped = job.stopped;
     }
 }
 
@@ -367,10 +384,11 @@ static void evict_cold(RwpEvictor *e)
     const char *blocked;
     uint64_t idle[RWP_AGE_LIMIT + 1];
     uint64_t done, cold = 0;
-    bool watching, maybe, stuck;
+    bool watching, decided, maybe, stuck;
 
     map = rwp_tracker_lock(e->em.tracker);
     decision = e->decision;
+    decided = e->decided;
     config = e->config;
     watching = rwp_tracker_watching(e->em.tracker);
     job.engine = config.engine;
@@ -388,7 +406,7 @@ static void evict_cold(RwpEvictor *e)
     }
     rwp_tracker_unlock(e->em.tracker);
 
-    if (!config.engine) {
+    if (!config.engine || (watching && !decided)) {
         return;
     }
     if (!watching) {
@@ -577,6 +595,7 @@ void rwp_evictor_configure(RwpEvictor *e, const RwpEvictConfig *config)
     before = e->config.engine;
     e->config = *config;
     configure_policy(e);
+    void_decision(e);
     if (before != config->engine) {
         rwp_out_map_retry(e->em.outs);
     }
@@ -586,6 +605,10 @@ void rwp_evictor_configure(RwpEvictor *e, const RwpEvictConfig *config)
     if (config->engine) {
         start_thread(e);
     }
+    /* What goes on by the former configuration has to end. */
+    qemu_mutex_lock(&e->lock);
+    set_due(e);
+    qemu_mutex_unlock(&e->lock);
 }
 
 void rwp_evictor_tracking_changed(RwpEvictor *e)

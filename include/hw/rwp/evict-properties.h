@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * All of them can be changed at any time, and take effect at once.
+ * All of them can be changed at any time.  What goes just then stops; from the
+ * end of the interval on the new values count.
  */
 
 #ifndef HW_RWP_EVICT_PROPERTIES_H

@@ -49,6 +49,7 @@ typedef struct RwpEvictJob {
     void *opaque;
 
     RwpEvictCount count;        /* of all steps so far */
+    bool stopped;               /* go_on() said so */
 } RwpEvictJob;
 
 /*

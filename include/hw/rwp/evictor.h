@@ -102,7 +102,11 @@ RwpEvictor *rwp_evictor_new(RwpTracker *tracker, const RwpTrackedMemory *memory,
 /* rwp_evictor_free: the tracker must have been stopped.  NULL is fine. */
 void rwp_evictor_free(RwpEvictor *evictor);
 
-/* rwp_evictor_configure: @config is copied and takes effect at once. */
+/*
+ * rwp_evictor_configure: go on with @config, which is copied.  What goes just
+ * now by itself ends after the current batch; more goes when the next epoch
+ * has ended.
+ */
 void rwp_evictor_configure(RwpEvictor *evictor, const RwpEvictConfig *config);
 
 /*
