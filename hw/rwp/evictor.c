@@ -211,7 +211,7 @@ static void epoch_ended(void *opaque, const RwpAgeMap *map,
     bool complete;
     RwpPolicySample sample = {
         .now_ns = rwp_age_map_last_end(map),
-        .interval_ns = interval_ms * SCALE_MS,
+        .interval_ns = interval_ms * (int64_t)SCALE_MS,
         .promotions = now,
         .idle = idle,
         .working_set = rwp_age_map_working_set(map, e->config.window_s *
