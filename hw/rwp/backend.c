@@ -324,6 +324,13 @@ static void warn_if_blocked(RwpBackend *rwp)
     }
 }
 
+static void page_poisoned(RAMBlockObserver *observer, uint64_t offset)
+{
+    RwpBackend *rwp = container_of(observer, RwpBackend, observer);
+
+    rwp_tracker_poison(rwp->tracker, offset);
+}
+
 static bool rwp_backend_alloc(HostMemoryBackend *backend, Error **errp)
 {
     RwpBackend *rwp = MEMORY_BACKEND_RWP(backend);
@@ -416,6 +423,7 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
                                                             rwp);
     rwp->observer.discard_begin = discard_begin;
     rwp->observer.discard_end = discard_end;
+    rwp->observer.poisoned = page_poisoned;
     qemu_ram_set_observer(block, &rwp->observer);
     qemu_ram_set_uf_rwp(block);
     QTAILQ_INSERT_TAIL(&backends, rwp, next);

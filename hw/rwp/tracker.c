@@ -98,6 +98,7 @@ struct RwpTracker {
     RwpChunkPace scan_pace;
     RwpChunkPace arm_pace;
     uint64_t scale;
+    GArray *poisoned;           /* uint64_t: failed pages, ascending */
 
     /* Only used by the thread, here so as not to burden its stack. */
     struct page_region regions[PAGEMAP_SCAN_BATCH];
@@ -251,6 +252,48 @@ static int scan_pages(RwpTracker *t, PagemapScan *scan, uint64_t from,
     return nr;
 }
 
+static void discard_pages(RwpTracker *t, uint64_t first, uint64_t count)
+{
+    rwp_age_map_discard(t->map, first, count);
+    tell_in(t, first, count, false);
+}
+
+static uint64_t poisoned_page(const RwpTracker *t, guint i)
+{
+    return g_array_index(t->poisoned, uint64_t, i);
+}
+
+/*
+ * Record one region but for poisoned pages in it: some of these cannot be
+ * armed, and so look accessed for ever.
+ */
+static void record_sound(RwpTracker *t, const RwpPageRange *r, bool huge)
+{
+    uint64_t first = r->first, end = r->first + r->count;
+
+    for (guint i = 0; i < t->poisoned->len; i++) {
+        uint64_t bad = poisoned_page(t, i);
+
+        if (bad >= first && bad < end) {
+            rwp_age_map_record(t->map, first, bad - first, false);
+            first = bad + 1;
+            huge = false;
+        }
+    }
+    rwp_age_map_record(t->map, first, end - first, huge);
+}
+
+static void discard_poisoned(RwpTracker *t, uint64_t from, uint64_t end)
+{
+    for (guint i = 0; i < t->poisoned->len; i++) {
+        uint64_t bad = poisoned_page(t, i);
+
+        if (bad >= from && bad < end) {
+            discard_pages(t, bad, 1);
+        }
+    }
+}
+
 static int arm_range(RwpTracker *t, const RwpPageRange *range,
                      RwpScanCost *cost)
 {
@@ -269,7 +312,7 @@ static uint64_t record_regions(RwpTracker *t, int nr, size_t *nr_ranges,
         bool huge;
         RwpPageRange r = region_pages(t, &t->regions[i], &huge);
 
-        rwp_age_map_record(t->map, r.first, r.count, huge);
+        record_sound(t, &r, huge);
         tell_in(t, r.first, r.count, true);
         accessed += r.count;
         *nr_ranges = rwp_page_range_append(t->ranges, *nr_ranges, r.first,
@@ -356,12 +399,6 @@ static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
     return 0;
 }
 
-static void discard_pages(RwpTracker *t, uint64_t first, uint64_t count)
-{
-    rwp_age_map_discard(t->map, first, count);
-    tell_in(t, first, count, false);
-}
-
 /* Take over what is populated in one region of a blind pass. */
 static void populate_region(RwpTracker *t, const struct page_region *region,
                             uint64_t *known)
@@ -415,6 +452,7 @@ static int blind_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
     if (!t->memory.shared && *next > known) {
         discard_pages(t, known, *next - known);
     }
+    discard_poisoned(t, from, *next);
     cost->scan_us += scan_ns + lap(&mark_ns);
 
     ret = arm_range(t, &(RwpPageRange) { from, *next - from }, cost);
@@ -576,6 +614,7 @@ RwpTracker *rwp_tracker_new(const char *name, const RwpTrackedMemory *memory,
     QSIMPLEQ_INIT(&t->requests);
     init_pace(t, &t->scan_pace, SCAN_MIN);
     init_pace(t, &t->arm_pace, ARM_MIN);
+    t->poisoned = g_array_new(false, false, sizeof(uint64_t));
     qemu_mutex_init(&t->lock);
     qemu_cond_init(&t->wake);
     return t;
@@ -595,6 +634,7 @@ void rwp_tracker_free(RwpTracker *t)
         qemu_cond_destroy(&t->wake);
         qemu_mutex_destroy(&t->lock);
         rwp_age_map_free(t->map);
+        g_array_free(t->poisoned, true);
         g_free(t->name);
         g_free(t);
     }
@@ -768,12 +808,40 @@ void rwp_tracker_discard_begin(RwpTracker *t)
 void rwp_tracker_discard_end(RwpTracker *t, uint64_t start, uint64_t length)
 {
     uint64_t page = t->memory.page_size;
+    uint64_t first = start / page, end = first + length / page;
 
     if (length) {
-        discard_pages(t, start / page, length / page);
+        discard_pages(t, first, end - first);
+    }
+    for (guint i = t->poisoned->len; i-- > 0; ) {
+        if (poisoned_page(t, i) >= first && poisoned_page(t, i) < end) {
+            g_array_remove_index(t->poisoned, i);
+        }
     }
     trace_rwp_discard(t->name, start, length);
     tracker_unlock(t);
+}
+
+void rwp_tracker_poison(RwpTracker *t, uint64_t offset)
+{
+    uint64_t bad = offset / t->memory.page_size;
+    guint i = 0;
+
+    tracker_lock(t);
+    while (i < t->poisoned->len && poisoned_page(t, i) < bad) {
+        i++;
+    }
+    if (i == t->poisoned->len || poisoned_page(t, i) != bad) {
+        g_array_insert_val(t->poisoned, i, bad);
+        discard_pages(t, bad, 1);
+        trace_rwp_poison(t->name, offset);
+    }
+    tracker_unlock(t);
+}
+
+uint64_t rwp_tracker_poisoned(const RwpTracker *t)
+{
+    return t->poisoned->len;
 }
 
 const RwpAgeMap *rwp_tracker_lock(RwpTracker *t)

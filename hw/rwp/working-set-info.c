@@ -131,7 +131,11 @@ WorkingSetInfo *rwp_working_set_info(RwpBackend *backend, uint32List *windows,
 
         info->has_sample_age = true;
         info->sample_age = MAX(age_ns, 0) / SCALE_MS;
-        info->absent = info->size - info->present;
+        info->untracked = rwp_tracker_poisoned(tracker) * page_size;
+        if (info->untracked) {
+            info->untracked_reason = g_strdup("the hardware failed there");
+        }
+        info->absent = info->size - info->present - info->untracked;
     } else if (info->present < info->size) {
         /* Some may be known already: the first scan is under way. */
         info->untracked = info->size - info->present;

@@ -23,6 +23,12 @@ struct RAMBlockObserver {
     void (*discard_begin)(RAMBlockObserver *observer);
     void (*discard_end)(RAMBlockObserver *observer, uint64_t start,
                         uint64_t length, int ret);
+    /*
+     * The hardware failed in the page at @offset: its contents are lost, and
+     * it is not accessed any more until it is discarded.  Called with the BQL,
+     * maybe more than once.  May be NULL.
+     */
+    void (*poisoned)(RAMBlockObserver *observer, uint64_t offset);
 };
 
 /*
@@ -31,6 +37,9 @@ struct RAMBlockObserver {
  * only taken away when no other thread can discard memory of @rb.
  */
 void qemu_ram_set_observer(RAMBlock *rb, RAMBlockObserver *observer);
+
+/* qemu_ram_poisoned: tell the observer, if any, of the failed page at @addr. */
+void qemu_ram_poisoned(ram_addr_t addr);
 
 /*
  * qemu_ram_set_uf_rwp: accesses to @rb are tracked by userfaultfd RWP, which

@@ -171,6 +171,16 @@ void rwp_tracker_discard_end(RwpTracker *tracker, uint64_t start,
                              uint64_t length);
 
 /*
+ * rwp_tracker_poison: the hardware failed in the page at @offset, in bytes.
+ * It is absent from the age map until it is discarded, whatever the kernel
+ * says of it.  Harmless to repeat.
+ */
+void rwp_tracker_poison(RwpTracker *tracker, uint64_t offset);
+
+/* rwp_tracker_poisoned: number of such pages; between lock and unlock */
+uint64_t rwp_tracker_poisoned(const RwpTracker *tracker);
+
+/*
  * rwp_tracker_lock, rwp_tracker_unlock: around looking at the age map.
  */
 const RwpAgeMap *rwp_tracker_lock(RwpTracker *tracker);
