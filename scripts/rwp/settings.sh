@@ -50,4 +50,6 @@ export CCACHE_DIR=${CCACHE_DIR:-$RWP_CACHE/ccache}
 export CCACHE_BASEDIR=$RWP_TREE
 export CCACHE_NOHASHDIR=1
 
-export LC_ALL=C.UTF-8
+# All of these are part of what the compiler's cache goes by.
+unset LC_CTYPE LC_MESSAGES
+export LANG=C.UTF-8 LC_ALL=C.UTF-8
