@@ -211,6 +211,22 @@ static uint64_t model_working_set(const Model *m, int64_t window_ns,
     return pages;
 }
 
+/*
+ * Pages of an age were accessed in one epoch, or, at the limit, in that or an
+ * earlier one; they may have been until it ended.
+ */
+static unsigned model_idle_age(const Model *m, int64_t idle_ns)
+{
+    int64_t completed = model_completed(m);
+
+    for (int64_t age = 0; age <= RWP_AGE_LIMIT && age < completed; age++) {
+        if (m->end_ns[completed] - m->end_ns[completed - age] >= idle_ns) {
+            return age;
+        }
+    }
+    return RWP_AGE_LIMIT + 1;
+}
+
 static void pair_init(Pair *t, uint64_t npages, uint64_t max_epochs)
 {
     t->now = between(0, 2000000000);
@@ -309,14 +325,21 @@ static void check_working_set(const Pair *t, int64_t window_ns)
     g_assert_cmpint(complete, ==, want_complete);
 }
 
+static void check_idle_age(const Pair *t, int64_t idle_ns)
+{
+    g_assert_cmpuint(rwp_age_map_idle_age(t->map, idle_ns), ==,
+                     model_idle_age(&t->m, idle_ns));
+}
+
 /* Windows that begin just before, at and after the end of epoch @e. */
 static void check_window_edge(const Pair *t, uint64_t e)
 {
     int64_t window = t->m.end_ns[model_completed(&t->m)] - t->m.end_ns[e];
 
-    check_working_set(t, MAX(window - 1, 0));
-    check_working_set(t, window);
-    check_working_set(t, window + 1);
+    for (int64_t ns = MAX(window - 1, 0); ns <= window + 1; ns++) {
+        check_working_set(t, ns);
+        check_idle_age(t, ns);
+    }
 }
 
 /* What each extent costs: eleven bits.  The map itself is a few pages. */
@@ -404,6 +427,9 @@ static void check(const Pair *t)
     }
     check_working_set(t, g_test_rand_int_range(0, INT32_MAX));
     check_working_set(t, INT64_MAX);
+    check_idle_age(t, g_test_rand_int_range(0, INT32_MAX));
+    check_idle_age(t, 0);
+    check_idle_age(t, INT64_MAX);
 
     for (uint64_t p = 0; p < m->npages; ) {
         p = check_next_run(t, p, m->npages);
@@ -994,6 +1020,63 @@ static void test_working_set(void)
                      9);
 }
 
+/* Epochs of 1, 2, 3 ... ns, so that ages and times are not the same. */
+static void test_idle_age(void)
+{
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(1, 1000);
+    int64_t now = 1000;
+
+    /* Nothing is known, and then nothing but the age 0. */
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 0), ==, RWP_AGE_LIMIT + 1);
+    rwp_age_map_begin(map);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 0), ==, RWP_AGE_LIMIT + 1);
+    rwp_age_map_end(map, now += 1);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 0), ==, 0);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 1), ==, RWP_AGE_LIMIT + 1);
+
+    for (int64_t ns = 2; ns <= 4; ns++) {
+        rwp_age_map_begin(map);
+        rwp_age_map_end(map, now += ns);
+    }
+    /* Ages 0, 1, 2, 3: idle for at least 0, 4, 7, 9 ns. */
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 0), ==, 0);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 1), ==, 1);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 4), ==, 1);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 5), ==, 2);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 7), ==, 2);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 9), ==, 3);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 10), ==, RWP_AGE_LIMIT + 1);
+
+    /* Early ends make the age that means some time a higher one. */
+    for (unsigned i = 0; i < 5; i++) {
+        rwp_age_map_begin(map);
+        rwp_age_map_end(map, now);
+    }
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 0), ==, 0);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 4), ==, 6);
+
+    /* The limit is the last age that can be told. */
+    for (unsigned i = 9; i < RWP_AGE_LIMIT; i++) {
+        rwp_age_map_begin(map);
+        rwp_age_map_end(map, now += 10);
+    }
+    g_assert_cmpuint(rwp_age_map_epochs(map), ==, RWP_AGE_LIMIT);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, now - 1001), ==,
+                     RWP_AGE_LIMIT - 1);
+    rwp_age_map_begin(map);
+    rwp_age_map_end(map, now += 10);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, now - 1001), ==, RWP_AGE_LIMIT);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, now - 1000), ==,
+                     RWP_AGE_LIMIT + 1);
+    rwp_age_map_begin(map);
+    rwp_age_map_end(map, now += 10);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, now - 1001), ==,
+                     RWP_AGE_LIMIT + 1);
+
+    rwp_age_map_reset(map, now);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 0), ==, RWP_AGE_LIMIT + 1);
+}
+
 /* 1 TiB of address space, 4 MiB of memory: both cost what the latter costs. */
 static void test_sparse(void)
 {
@@ -1089,6 +1172,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rwp/age-map/huge", test_huge);
     g_test_add_func("/rwp/age-map/huge/partial", test_huge_partial);
     g_test_add_func("/rwp/age-map/working-set", test_working_set);
+    g_test_add_func("/rwp/age-map/idle-age", test_idle_age);
     g_test_add_func("/rwp/age-map/metadata/sparse", test_sparse);
     g_test_add_func("/rwp/age-map/metadata/full", test_full);
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {

@@ -248,7 +248,8 @@ static uint64_t oracle_allowed(const Oracle *o, unsigned epoch)
     unsigned __int128 n = oracle_epoch(o, epoch)->working_set;
 
     n = n * o->config.refault_target / 1000000;
-    return o->config.refault_target && !n ? 1 : n;
+    return o->config.refault_target ?
+           MAX(n, o->config.evict_unit / o->config.page_size) : 0;
 }
 
 static unsigned oracle_best(const Oracle *o, Stretch s)
@@ -420,6 +421,8 @@ static void random_config(RwpPolicyConfig *config, int64_t interval_ns)
                          interval_ns / MS * between(0, one_in(4) ? 210 : 10);
     config->learning_ms = between(0, 100000);
     config->history = between(1, RWP_POLICY_HISTORY);
+    /* Without limits on bytes, all that it changes is what is allowed. */
+    config->evict_unit = PAGE * (one_in(2) ? 1 : between(1, 512));
 }
 
 static void check_decision(const RwpPolicyDecision *d,
@@ -631,6 +634,57 @@ static void test_single_access(const void *opaque)
     fed_run(fed, 1);
     g_assert_cmpuint(fed->decision.cold_age, ==, 0);
     g_assert_cmpuint(fed->decision.promotions, ==, 1);
+}
+
+/* As much as goes at once may come back at once: a huge page, say. */
+static void test_single_piece(void)
+{
+    RwpPolicyConfig config = defaults();
+    g_autoptr(Fed) fed = NULL;
+
+    config.evict_unit = 2 * MiB;
+    config.min_age_ms = 0;
+    fed = fed_new(&config, SECOND);
+    fed->sample.working_set = 1000;
+    fed_learn(fed);
+    g_assert_cmpuint(fed->decision.allowed, ==, 512);
+
+    /* Of what is out, and of what would be. */
+    fed->promotions[RWP_AGE_LIMIT] = 512;
+    fed->sample.refaulted = 512;
+    fed_run(fed, 1);
+    g_assert_cmpuint(fed->decision.cold_age, ==, 0);
+    g_assert_cmpuint(fed->decision.promotions, ==, 512);
+    g_assert_cmpuint(fed->decision.refaulted, ==, 512);
+    fed_run(fed, 59);
+    fed->sample.refaulted = 1;
+    fed->promotions[100] = 1;
+    fed_run(fed, 1);
+    g_assert_cmpuint(fed->decision.cold_age, ==, 0);
+
+    /* One page more than that, within the same minute. */
+    fed->sample.refaulted = 512;
+    fed_run(fed, 1);
+    check_stopped(fed, RWP_POLICY_LIMIT_REFAULT_TARGET);
+    fed_run(fed, 61);
+    g_assert_cmpuint(fed->decision.cold_age, ==, 0);
+    fed->promotions[100] = 513;
+    fed_run(fed, 1);
+    g_assert_cmpuint(fed->decision.cold_age, ==, 101);
+
+    /* A working set of which the target is more than a piece. */
+    fed->sample.working_set = 1000000;
+    fed_run(fed, 1);
+    g_assert_cmpuint(fed->decision.allowed, ==, 2000);
+
+    /* With no target at all, not even that. */
+    config.refault_target = 0;
+    rwp_policy_configure(fed->policy, &config);
+    fed_run(fed, 200);
+    g_assert_cmpuint(fed->decision.allowed, ==, 0);
+    fed->sample.refaulted = 1;
+    fed_run(fed, 1);
+    check_stopped(fed, RWP_POLICY_LIMIT_REFAULT_TARGET);
 }
 
 /* The worst minute counts until 50 are known, then one is forgiven. */
@@ -1794,6 +1848,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rwp/policy/target", test_target);
     add_with("/rwp/policy/single-access", single_ms, ARRAY_SIZE(single_ms),
              test_single_access);
+    g_test_add_func("/rwp/policy/single-piece", test_single_piece);
     g_test_add_func("/rwp/policy/percentile", test_percentile);
     g_test_add_func("/rwp/policy/spike", test_spike);
     g_test_add_func("/rwp/policy/refaults", test_refaults);
