@@ -302,6 +302,28 @@ static void test_tib(void)
     check_run(map, 0, npages, 0, npages);
 }
 
+/* Next to nothing until it is used, then two bits a page. */
+static void test_metadata(void)
+{
+    const uint64_t npages = 1 << 20;
+
+    for (int kept = 0; kept < 2; kept++) {
+        g_autoptr(RwpOutMap) map = rwp_out_map_new(npages);
+
+        g_assert_cmpuint(rwp_out_map_metadata(map), <, 1024);
+        rwp_out_map_set_in(map, 0, npages);
+        rwp_out_map_retry(map);
+        g_assert_cmpuint(rwp_out_map_metadata(map), <, 1024);
+        if (kept) {
+            rwp_out_map_set_kept(map, npages - 1, 1);
+        } else {
+            rwp_out_map_set_out(map, npages - 1, 1);
+        }
+        g_assert_cmpuint(rwp_out_map_metadata(map), >=, npages / 4);
+        g_assert_cmpuint(rwp_out_map_metadata(map), <, npages / 4 + 1024);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const unsigned sizes[] = {
@@ -313,6 +335,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rwp/out-map/examples", test_examples);
     g_test_add_func("/rwp/out-map/one-page", test_one_page);
     g_test_add_func("/rwp/out-map/1-tib", test_tib);
+    g_test_add_func("/rwp/out-map/metadata", test_metadata);
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
         g_autofree char *path = g_strdup_printf("/rwp/out-map/random/%u",
                                                 sizes[i]);
