@@ -27,6 +27,11 @@ SLOWDOWN_PERCENT = 1.0
 # all else that the guest does is less than ten times slower.
 SLOWDOWN_NOT_EMULATED = ('small',)
 
+# By how much neighbouring windows without a watcher may differ, in percent,
+# the middle one of them: beyond that, someone else has used the machine, and
+# the table of the guest means nothing.
+NOISE_PERCENT = 5.0
+
 # Time of query-working-set over that of a query which asks for nothing:
 # an answer must never be worked out from the pages, however many there are.
 QUERY_RATIO = 5.0

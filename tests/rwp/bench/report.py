@@ -137,7 +137,7 @@ def _windows(result: Dict[str, Any], **wanted: Any) -> List[Dict[str, Any]]:
 
 def _middle(windows: List[Dict[str, Any]], key: str) -> str:
     """Of all snapshots; nothing if there are none."""
-    values = [value for window in windows for value in window[key]]
+    values = [value for window in windows for value in window.get(key, [])]
     return f'{statistics.median(values):.1f}' if values else ''
 
 
@@ -160,6 +160,11 @@ def _slowdown(result: Dict[str, Any], machine: Dict[str, Any]) -> Result:
         rows.append(_lost_row(f'{memory}, no watcher', off, ('',)))
     seen_rows = []
     checks = []
+    if off:
+        checks.append(Check(
+            f'noise of the machine, {memory} pages: windows without a '
+            'watcher, against their neighbours',
+            statistics.median(map(abs, off)), limits.NOISE_PERCENT, '%'))
 
     watched = [('rwp', interval) for interval in (1, 5, 30)]
     watched += [('damon', None), ('clear_refs', None)]
@@ -193,7 +198,7 @@ def _slowdown(result: Dict[str, Any], machine: Dict[str, Any]) -> Result:
                'error of working set (%)', 'hot pages missed (%)',
                'cold pages told (%)'), seen_rows)]
     if memory in limits.SLOWDOWN_NOT_EMULATED and machine['emulated']:
-        return tables, []
+        return tables, checks
 
     checks.append(Check(
         f'slowdown at 30 s, {memory} pages, from {len(single)} single epochs',
