@@ -225,6 +225,57 @@ static void test_object_add(void)
     g_assert_cmpuint(count(said, "'m1': accesses are not tracked: "), ==, 1);
 }
 
+static void check_inhibited(QTestState *qts)
+{
+    g_autoptr(QDict) info = rwp_query(qts, "ram0");
+    QDict *evict = qdict_get_qdict(info, "eviction");
+
+    g_assert_cmpstr(qdict_get_str(evict, "engine"), ==, "pageout");
+    g_assert_cmpstr(qdict_get_str(evict, "state"), ==, "inhibited");
+    g_assert_cmpstr(qdict_get_str(evict, "limit"), ==, "inhibited");
+    g_assert_false(qdict_haskey(evict, "cold-age"));
+    g_assert_cmpuint(qdict_get_int(evict, "evicted"), ==, 0);
+    g_assert_cmpuint(qdict_get_int(info, "resident"), ==, 0);
+}
+
+/* What is not seen does not go; and nobody is told that it could. */
+static void test_evict(void)
+{
+    g_autofree char *args = rwp_vm_args(memories[0], SIZE, "evict=pageout");
+    g_autofree char *refused = rwp_vm_args(memories[0], SIZE,
+                                           "tracking=on,evict=pageout");
+    g_autofree char *said = rwp_start_fails("%s", refused);
+    QTestState *qts = qtest_init(args);
+    g_autoptr(QDict) rsp = NULL;
+    const QListEntry *entry;
+    QDict *info;
+
+    check_refusal(said, "ram0");
+    check_inhibited(qts);
+    rwp_assert_error(qts, "accesses to the memory of 'ram0' are not tracked:"
+                     " tracking is unavailable, ",
+                     "{ 'execute': 'evict-cold-memory', 'arguments': {"
+                     " 'id': 'ram0', 'bytes': 4096, 'min-age': 0 } }");
+    rsp = qtest_qmp(qts, "{ 'execute': 'query-working-set' }");
+    info = qobject_to(QDict, qlist_peek(qdict_get_qlist(rsp, "return")));
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(info, "what-if"), entry) {
+        QDict *w = qobject_to(QDict, qlist_entry_obj(entry));
+
+        g_assert_false(qdict_get_bool(w, "complete"));
+        g_assert_cmpuint(qdict_get_int(w, "bytes"), ==, 0);
+        g_assert_cmpuint(qdict_get_int(w, "promotions"), ==, 0);
+    }
+    check_memory(qts);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                             " 'path': '/objects/ram0', 'property': 'evict',"
+                             " 'value': 'off' } }");
+    qtest_qmp_assert_success(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                             " 'path': '/objects/ram0', 'property': 'evict',"
+                             " 'value': 'pageout' } }");
+    check_inhibited(qts);
+    qtest_quit(qts);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -242,5 +293,6 @@ int main(int argc, char **argv)
     qtest_add_data_func("/rwp/unsupported/auto/memfd", &memories[1], test_auto);
     qtest_add_func("/rwp/unsupported/off", test_off);
     qtest_add_func("/rwp/unsupported/object-add", test_object_add);
+    qtest_add_func("/rwp/unsupported/evict", test_evict);
     return g_test_run();
 }
