@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 import socket
 import subprocess
+import tempfile
 import unittest
 
 import pycotap
 
-from rwp_guest import MIB, GuestLoad, LoadError
+from rwp_guest import MIB, GuestLoad, LoadError, poll
 
 
 PROGRAM = Path(os.environ.get('RWP_ROOT', '.')) / 'bin/guest-load'
@@ -45,6 +46,21 @@ class GuestLoadTest(unittest.TestCase):
         self.assertGreater(status['hot-writes'], 512 + 64)
         self.assertLess(status['hot-writes'], 512 + 256)
         self.assertEqual(status['warm-reads'] + status['warm-writes'], 0)
+
+    def test_disk(self):
+        with tempfile.NamedTemporaryFile(dir='/var/tmp') as image:
+            image.truncate(8 * MIB)
+            self.load.ask(f'disk {image.name} jobs=3')
+            poll('three rounds',
+                 lambda: self.load.status()['disk-rounds'] >= 3)
+            # Another one writes to it: that is seen.
+            with open(image.name, 'r+b', buffering=0) as other:
+                with self.assertRaisesRegex(LoadError, 'corrupt disk'):
+                    while True:
+                        other.seek(0)
+                        other.write(b'x' * (8 * MIB))
+                        self.load.status()
+            self.load.ask('disk off', damage_is_fatal=False)
 
     def test_runs_whole_rounds(self):
         self.load.alloc('contiguous', hot=2, cold=2)
