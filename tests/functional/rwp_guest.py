@@ -196,6 +196,7 @@ class RwpGuest:
         self.backend = {'tracking': 'on', **backend}
         self.directory = directory
         self.console = os.path.join(directory, 'guest-console.log')
+        self.append = 'console=ttyS0 quiet panic=-1'
         self.load: GuestLoad
 
     def backend_object(self) -> str:
@@ -216,7 +217,7 @@ class RwpGuest:
             '-machine', f'pc,memory-backend={RAM_ID}', '-m', f'{self.mib}M',
             '-kernel', os.environ['RWP_GUEST_KERNEL'],
             '-initrd', os.environ['RWP_GUEST_INITRD'],
-            '-append', 'console=ttyS0 quiet panic=-1',
+            '-append', self.append,
             '-chardev', f'file,id=console,path={self.console}',
             '-serial', 'chardev:console',
             '-chardev', f'socket,id=load,fd={theirs.fileno()}',
