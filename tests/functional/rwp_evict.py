@@ -95,7 +95,9 @@ class HandEvictor(threading.Thread):
                     answer = self._command('evict-cold-memory', **{
                         'id': name, 'bytes': 1 << 40, 'min-age': 0})
                     # Not tracked now, or just unplugged.
-                    self.refused += 'error' in answer
+                    if 'error' in answer:
+                        self.refused += 1
+                        self._stop.wait(0.1)
                     self.evicted += answer.get('return', {}).get('evicted', 0)
                 self.rounds += 1
         except (EOFError, OSError):
