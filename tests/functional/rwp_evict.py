@@ -200,7 +200,7 @@ class ColdMemoryTest(EvictTest):
     def check_stays(self, guest: EvictGuest, sets) -> None:
         """Hot and warm memory is in, cold memory is out, and stays there."""
         first = guest.working_set()
-        for number in range(2 * self.WARM_EPOCHS):
+        for number in range(self.WARM_EPOCHS):
             info = guest.next_interval(first['epochs'] + number)
             evict = info['eviction']
             self.assertLessEqual(evict['refaults'], evict['allowed'], info)

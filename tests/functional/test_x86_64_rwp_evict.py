@@ -12,7 +12,7 @@ from rwp_evict import ColdMemoryTest
 class Evict(ColdMemoryTest):
 
     def test_scattered_base_pages(self):
-        self.check_cold_memory('scattered', 'off', 1, False, thp='off')
+        self.check_cold_memory('scattered', 'off', 5, False, thp='off')
 
 
 if __name__ == '__main__':

@@ -18,10 +18,14 @@ from rwp_guest import MIB, PATIENCE, RAM_ID, poll
 
 
 GUEST_MIB = 320
-HOT_MIB, WARM_MIB, COLD_MIB = 24, 24, 48
+HOT_MIB, WARM_MIB, COLD_MIB = 8, 8, 24
 BALLOON_MIB = 240
 DIMM_MIB = 128
 DISK_MIB = 32
+
+# As short as can be under load; while the guest boots, that only takes time.
+INTERVAL_MS = 100
+BOOT_INTERVAL_MS = 10000
 
 
 class EvictIntegrity(EvictTest):
@@ -58,9 +62,10 @@ class EvictIntegrity(EvictTest):
     def start(self, *args):
         """A guest that evicts all the time, and somebody who does so, too."""
         self.number += 1
-        guest = self.make_guest(f'guest{self.number}', GUEST_MIB, interval=100,
-                                evict='pageout', min_age=0, refault_target=100,
-                                working_set_window=1, thp='off')
+        guest = self.make_guest(f'guest{self.number}', GUEST_MIB, thp='off',
+                                interval=BOOT_INTERVAL_MS, evict='pageout',
+                                min_age=0, refault_target=100,
+                                working_set_window=1)
         guest.append += ' memhp_default_state=online_movable' \
             ' rwp.modules=virtio_blk,virtio_balloon'
         ours, theirs = socket.socketpair()
@@ -86,6 +91,7 @@ class EvictIntegrity(EvictTest):
         guest.load.ask('run warm write=30 check=on period=3000')
         guest.load.ask('run cold write=10 check=on period=10000')
         guest.load.ask('disk /dev/vda jobs=2')
+        guest.set_backend('interval', INTERVAL_MS)
 
     def check(self, guest, what):
         """Everything is as it should be, and something went meanwhile."""
@@ -128,8 +134,8 @@ class EvictIntegrity(EvictTest):
         """More memory, which is taken away while in use."""
         guest.vm.cmd('object-add', {
             'qom-type': 'memory-backend-rwp', 'id': 'more',
-            'size': DIMM_MIB * MIB, 'tracking': 'on', 'interval': 100,
-            'evict': 'pageout', 'min-age': 0})
+            'size': DIMM_MIB * MIB, 'tracking': 'on',
+            'interval': INTERVAL_MS, 'evict': 'pageout', 'min-age': 0})
         free = guest.load.status()['guest-total']
         guest.vm.cmd('device_add', {'driver': 'pc-dimm', 'id': 'dimm',
                                     'memdev': 'more'})
@@ -170,6 +176,7 @@ class EvictIntegrity(EvictTest):
                  for status in ('completed', 'failed')], PATIENCE)
             self.assertEqual(event['data']['status'], 'completed')
         other.wait_state('active')
+        other.set_backend('interval', INTERVAL_MS)
         guest.evictor.close()
         guest.close()
         self.guests.remove(guest)
@@ -178,6 +185,7 @@ class EvictIntegrity(EvictTest):
     def reset(self, guest):
         """All begins anew."""
         guest.vm.cmd('set-action', {'reboot': 'reset'})
+        guest.set_backend('interval', BOOT_INTERVAL_MS)
         guest.vm.cmd('system_reset')
         guest.load.wait_ready()
         self.load(guest)

@@ -13,10 +13,10 @@ class EvictLong(ColdMemoryTest):
 
     def test_contiguous_huge_pages(self):
         # A single huge page weighs a lot.
-        self.check_cold_memory('contiguous', 'on', 6, True, thp='on')
+        self.check_cold_memory('contiguous', 'on', 10, True, thp='on')
 
     def test_memfd(self):
-        self.check_cold_memory('scattered', 'off', 1, True, share='on')
+        self.check_cold_memory('scattered', 'off', 5, True, share='on')
 
 
 if __name__ == '__main__':
