@@ -282,51 +282,75 @@ static void account(RwpEvictor *e, RwpEvictJob *job)
     rwp_tracker_unlock(e->em.tracker);
 }
 
-/* A job, in two parts: what is older than the split, then what is just it. */
-static void run_job(RwpEvictor *e, RwpEvictJob *whole)
+/* Do @whole for pages of these ages, inclusive. */
+static void run_ages(RwpEvictor *e, RwpEvictJob *whole, unsigned min_age,
+                     unsigned max_age)
 {
-    g_autofree uint64_t *pages = g_new0(uint64_t, RWP_AGE_LIMIT + 1);
-    uint64_t at, candidates = 0;
-    unsigned split;
+    RwpEvictJob job = *whole;
+    bool go_on;
 
-    for (at = 0; at < e->npages; at += COUNT_PAGES) {
+    if (min_age > max_age || whole->stopped) {
+        return;
+    }
+    job.min_age = min_age;
+    job.max_age = max_age;
+    job.next = 0;
+    do {
+        job.count = (RwpEvictCount) { };
+        go_on = rwp_evict_step(&e->em, &job);
+        account(e, &job);
+        whole->count.evicted += job.count.evicted;
+        whole->count.accessed += job.count.accessed;
+        whole->count.huge += job.count.huge;
+        whole->count.kept += job.count.kept;
+        whole->count.batches += job.count.batches;
+    } while (go_on);
+    whole->budget = job.budget;
+    whole->stopped = job.stopped;
+}
+
+/* How many pages of each age may go.  Returns how many in all. */
+static uint64_t count_cold(RwpEvictor *e, unsigned min_age, uint64_t *pages)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t at = 0; at < e->npages; at += COUNT_PAGES) {
         const RwpAgeMap *map = rwp_tracker_lock(e->em.tracker);
 
         rwp_cold_walk_count(map, e->em.outs, at,
-                            MIN(at + COUNT_PAGES, e->npages), whole->min_age,
-                            pages);
+                            MIN(at + COUNT_PAGES, e->npages), min_age, pages);
         rwp_tracker_unlock(e->em.tracker);
     }
-    for (unsigned age = 0; age <= RWP_AGE_LIMIT; age++) {
-        candidates += pages[age];
+    for (unsigned age = min_age; age <= RWP_AGE_LIMIT; age++) {
+        sum += pages[age];
     }
-    split = candidates <= whole->budget ? whole->min_age :
-            rwp_cold_walk_split(pages, whole->min_age, whole->budget);
+    return sum;
+}
 
-    for (int part = candidates <= whole->budget; part < 2 && !whole->stopped;
-         part++) {
-        RwpEvictJob job = *whole;
-        bool go_on;
+/*
+ * A job, the coldest pages first: all of those that fit into the budget, then
+ * as many of the next younger ones as do.  If that was not enough, for some
+ * turn out to be in use, the same with what is younger than that.
+ */
+static void run_job(RwpEvictor *e, RwpEvictJob *whole)
+{
+    g_autofree uint64_t *pages = g_new0(uint64_t, RWP_AGE_LIMIT + 1);
+    uint64_t candidates = count_cold(e, whole->min_age, pages);
+    unsigned top = RWP_AGE_LIMIT, split;
 
-        job.min_age = part ? split : split + 1;
-        job.max_age = part && candidates > whole->budget ? split :
-                      RWP_AGE_LIMIT;
-        if (job.min_age > job.max_age) {
-            continue;
+    if (candidates <= whole->budget) {
+        run_ages(e, whole, whole->min_age, top);
+        return;
+    }
+    while (whole->budget && !whole->stopped) {
+        split = rwp_cold_walk_split(pages, whole->min_age, whole->budget);
+        run_ages(e, whole, split + 1, top);
+        run_ages(e, whole, split, split);
+        if (split == whole->min_age) {
+            break;
         }
-        job.next = 0;
-        do {
-            job.count = (RwpEvictCount) { };
-            go_on = rwp_evict_step(&e->em, &job);
-            account(e, &job);
-            whole->count.evicted += job.count.evicted;
-            whole->count.accessed += job.count.accessed;
-            whole->count.huge += job.count.huge;
-            whole->count.kept += job.count.kept;
-            whole->count.batches += job.count.batches;
-        } while (go_on);
-        whole->budget = job.budget;
-        whole->stopped = job.stopped;
+        memset(&pages[split], 0, (RWP_AGE_LIMIT + 1 - split) * sizeof(*pages));
+        top = split - 1;
     }
 }
 
