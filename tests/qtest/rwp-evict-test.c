@@ -775,7 +775,7 @@ static void wait_event(Guest *g, const char **state, const char **limit)
 }
 
 /* Pages that are always in use, in the tests that follow. */
-#define HOT (NPAGES / 16)
+#define HOT 32
 
 static void policy_epoch(Guest *g, unsigned seconds)
 {
@@ -1028,6 +1028,8 @@ static void test_inhibited(void)
 #define TARGET      3       /* percent */
 #define MIN_AGE     2       /* epochs */
 #define WINDOW_S    (2 * EPOCH_S)
+#define SET         64      /* pages */
+#define PHASE       512     /* the first page that is hot later */
 #define TRACE       72      /* epochs */
 #define HISTORY     60      /* ... of which these count */
 
@@ -1164,22 +1166,20 @@ static void check_what_if(Guest *g, const Trace *t)
 /* What the guest does in an epoch. */
 static void trace_accesses(Guest *g, unsigned n)
 {
-    const unsigned set = NPAGES / 16;
-
     /* Hot; from a phase change on it is memory that had long gone. */
     if (n < 50) {
-        touch(g, 0, set);
+        touch(g, 0, SET);
     } else {
-        touch(g, 8 * set, set);
+        touch(g, PHASE, SET);
     }
     /* Warm: all at once, every fifth epoch; and the same, bit by bit. */
     if (n % 5 == 0) {
-        touch(g, set, set / 4);
+        touch(g, SET, SET / 4);
     }
-    touch(g, 2 * set + n % 7 * 32, 32);
+    touch(g, 2 * SET + n % 7 * 4, 4);
     /* A few here and there. */
     for (int i = 0; i < 3; i++) {
-        touch(g, g_test_rand_int_range(3 * set, 4 * set), 1);
+        touch(g, g_test_rand_int_range(3 * SET, 4 * SET), 1);
     }
 }
 
@@ -1252,12 +1252,12 @@ static void test_trace(void)
         if (n == 49) {
             /* There is something to come back in the next phase. */
             g_assert_cmpstr(state, ==, "active");
-            g_assert_true(g.out[8 * NPAGES / 16]);
+            g_assert_true(g.out[PHASE]);
             phase = g.refaulted / PAGE;
         }
         if (n == 50) {
             /* Within one epoch. */
-            g_assert_cmpuint(g.refaulted / PAGE - phase, >=, NPAGES / 16);
+            g_assert_cmpuint(g.refaulted / PAGE - phase, >=, SET);
             g_assert_cmpstr(state, ==, "limited");
             g_assert_cmpuint(went, ==, 0);
         }
