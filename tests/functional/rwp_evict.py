@@ -61,15 +61,20 @@ class EvictGuest(RwpGuest):
 
 class HandEvictor(threading.Thread):
     """
-    Evicts all it can of some backends, again and again, over a monitor of its
-    own.
+    Evicts memory of some backends, again and again, over a monitor of its own:
+    some of it, and now and then all that can go.  In between the guest gets
+    time, or it would do nothing but wait for its memory.
     """
+
+    SOME = 4 * MIB
+    ALL = 1 << 40
+    PAUSE = 0.2
 
     def __init__(self, port: socket.socket):
         super().__init__(daemon=True)
         self._port = port
         self._stream = port.makefile('rw', encoding='utf8')
-        self._stop = threading.Event()
+        self._end = threading.Event()
         self.ids = {RAM_ID}
         self.rounds = 0
         self.evicted = 0
@@ -90,22 +95,22 @@ class HandEvictor(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self._stop.is_set():
+            while not self._end.is_set():
                 for name in list(self.ids):
                     answer = self._command('evict-cold-memory', **{
-                        'id': name, 'bytes': 1 << 40, 'min-age': 0})
+                        'id': name, 'min-age': 0,
+                        'bytes': self.SOME if self.rounds % 16 else self.ALL})
                     # Not tracked now, or just unplugged.
-                    if 'error' in answer:
-                        self.refused += 1
-                        self._stop.wait(0.1)
+                    self.refused += 'error' in answer
                     self.evicted += answer.get('return', {}).get('evicted', 0)
                 self.rounds += 1
+                self._end.wait(self.PAUSE)
         except (EOFError, OSError):
             pass
 
     def close(self) -> None:
         """No more; QEMU may have gone already."""
-        self._stop.set()
+        self._end.set()
         if self.is_alive():
             self.join()
         self._stream.close()
