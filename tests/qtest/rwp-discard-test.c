@@ -9,6 +9,8 @@
  */
 
 #include "qemu/osdep.h"
+#include <sched.h>
+#include <sys/sysinfo.h>
 #include "libqos/libqos-pc.h"
 #include "libqos/virtio-pci.h"
 #include "standard-headers/linux/virtio_balloon.h"
@@ -319,6 +321,73 @@ static void test_private_file(void)
     stop(&g);
 }
 
+static void check_out(RwpVm *vm, uint64_t resident, uint64_t refaulted)
+{
+    g_autoptr(QDict) info = rwp_query(vm->qts, "ram0");
+    QDict *evict = qdict_get_qdict(info, "eviction");
+
+    rwp_vm_check(vm);
+    g_assert_cmpuint(qdict_get_int(info, "resident"), ==, resident);
+    g_assert_cmpuint(qdict_get_int(evict, "evicted"), ==, SIZE);
+    g_assert_cmpuint(qdict_get_int(evict, "refaulted"), ==, refaulted);
+}
+
+/* What is discarded while it is paged out is not out any longer, nor back. */
+static void test_evicted(const void *data)
+{
+    g_autoptr(QDict) answer = NULL;
+    struct sysinfo info;
+    cpu_set_t before, one;
+    Guest g = { };
+    RwpVm *vm;
+
+    g_assert_cmpint(sysinfo(&info), ==, 0);
+    if ((uint64_t)info.freeswap * info.mem_unit < 2 * SIZE) {
+        g_test_skip("this RWP test needs 64 MiB of free swap space");
+        return;
+    }
+    /* What a CPU has just populated can only be paged out from there. */
+    g_assert_cmpint(sched_getaffinity(0, sizeof(before), &before), ==, 0);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    g_assert_cmpint(sched_setaffinity(0, sizeof(one), &one), ==, 0);
+    if (!start_balloon(&g, data)) {
+        return;
+    }
+    vm = g.vm;
+    rwp_vm_write(vm, 0, SIZE);
+    rwp_vm_scan(vm);
+    answer = qtest_qmp_assert_success_ref(vm->qts, "{ 'execute':"
+                                          " 'evict-cold-memory',"
+                                          " 'arguments': { 'id': 'ram0',"
+                                          " 'bytes': %" PRIu64 ","
+                                          " 'min-age': 0 } }",
+                                          (uint64_t)SIZE);
+    g_assert_cmpuint(qdict_get_int(answer, "evicted"), ==, SIZE);
+    rwp_vm_split(vm);
+    check_out(vm, 0, 0);
+
+    report(&g, 8 * MiB, 4 * MiB);
+    check_out(vm, 0, 0);
+    rwp_vm_scan(vm);
+    check_out(vm, 0, 0);
+    inflate(&g, 16 * MiB, 2 * MiB);
+    check_out(vm, 0, 0);
+
+    /* New pages, and old ones. */
+    rwp_vm_write(vm, 8 * MiB, 2 * MiB);
+    rwp_vm_write(vm, 16 * MiB, 2 * MiB);
+    rwp_vm_scan(vm);
+    check_out(vm, 4 * MiB, 0);
+    rwp_vm_write(vm, 4 * MiB, 64 * KiB);
+    rwp_vm_scan(vm);
+    check_out(vm, 4 * MiB + 64 * KiB, 64 * KiB);
+    g_assert_cmphex(qtest_readb(vm->qts, vm->base + MiB), ==, 0xa5);
+    g_assert_cmphex(qtest_readb(vm->qts, vm->base + 11 * MiB), ==, 0);
+    stop(&g);
+    g_assert_cmpint(sched_setaffinity(0, sizeof(before), &before), ==, 0);
+}
+
 /* Accesses, discards and scans in any order. */
 static void test_random(const void *data)
 {
@@ -451,6 +520,7 @@ static const struct {
     { "balloon", test_balloon, "anon thp memfd hugetlb-shared" },
     { "balloon-pages", test_balloon_pages, "anon memfd" },
     { "reporting", test_reporting, "anon thp memfd hugetlb-shared" },
+    { "evicted", test_evicted, "anon thp memfd" },
     { "random", test_random, "anon thp memfd hugetlb-shared" },
     { "virtio-mem", test_virtio_mem, "anon thp memfd hugetlb-shared" },
 };

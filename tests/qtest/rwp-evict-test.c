@@ -673,60 +673,6 @@ static void test_huge_page(void)
     guest_stop(&g);
 }
 
-/*
- * What is discarded while it is out is neither out nor in.  virtio-mem discards
- * all of its memory when it begins.
- */
-static void test_discard(const void *data)
-{
-    const RwpMemory *memory = data;
-    g_autoptr(QDict) info = NULL;
-    g_autoptr(QDict) answer = NULL;
-    QTestState *qts;
-    int64_t start = 0;
-
-    if (!host_usable(memory)) {
-        return;
-    }
-    qts = qtest_initf("-nodefaults -machine pc -m 32M,maxmem=16G"
-                      " -object memory-backend-rwp,id=ram0,size=%" PRIu64
-                      ",tracking=on,prealloc=on,%s,%s", (uint64_t)SIZE,
-                      RWP_NEVER, memory->options);
-    rwp_scan(qts, "ram0");
-    rwp_scan(qts, "ram0");
-    answer = qtest_qmp_assert_success_ref(qts, "{ 'execute':"
-                                          " 'evict-cold-memory',"
-                                          " 'arguments': { 'id': 'ram0',"
-                                          " 'bytes': %" PRIu64 ","
-                                          " 'min-age': 0 } }",
-                                          (uint64_t)SIZE / 2);
-    g_assert_cmpuint(qdict_get_int(answer, "evicted"), ==, SIZE / 2);
-    g_assert_cmpuint(rwp_query_int(qts, "ram0", "resident"), ==, SIZE / 2);
-
-    qtest_qmp_assert_success(qts, "{ 'execute': 'device_add', 'arguments': {"
-                             " 'driver': 'virtio-mem-pci', 'id': 'vm',"
-                             " 'memdev': 'ram0', 'block-size': 2097152 } }");
-    info = rwp_query(qts, "ram0");
-    g_assert_cmpuint(qdict_get_int(info, "present"), ==, 0);
-    g_assert_cmpuint(qdict_get_int(info, "resident"), ==, 0);
-    g_assert_cmpuint(qdict_get_int(info, "absent"), ==, SIZE);
-    g_assert_cmpuint(qdict_get_int(qdict_get_qdict(info, "eviction"),
-                                   "refaulted"), ==, 0);
-    /* The next scan has nothing new to say. */
-    rwp_scan(qts, "ram0");
-    qobject_unref(info);
-    info = rwp_query(qts, "ram0");
-    g_assert_cmpuint(qdict_get_int(info, "resident"), ==, 0);
-    g_assert_cmpuint(qdict_get_int(qdict_get_qdict(info, "eviction"),
-                                   "evicted"), ==, SIZE / 2);
-    g_assert_cmpuint(qdict_get_int(qdict_get_qdict(info, "eviction"),
-                                   "refaulted"), ==, 0);
-    while (rwp_query_int(qts, "ram0", "present")) {
-        rwp_deadline(&start, "no memory");
-    }
-    qtest_quit(qts);
-}
-
 /* The policy */
 
 /* Nothing that was asked of the evictor before is under way. */
@@ -1274,7 +1220,6 @@ static const struct {
     { "pages", test_pages, "anon thp memfd" },
     { "random", test_random, "anon memfd" },
     { "coldest-first", test_coldest_first, "anon thp memfd" },
-    { "discard", test_discard, "anon thp memfd" },
 };
 
 static const struct {

@@ -541,8 +541,9 @@ static void test_evict_command(void)
     rwp_assert_error(vm->qts, "", "{ 'execute': 'evict-cold-memory',"
                      " 'arguments': { 'id': 'ram0', 'bytes': 4096,"
                      " 'min-age': -1 } }");
-    rwp_assert_error(vm->qts, "accesses to the memory of 'off' are not tracked:"
-                     " tracking is off", "{ 'execute': 'evict-cold-memory',"
+    rwp_assert_error(vm->qts, "cannot evict memory of 'off': it is not known"
+                     " what is cold (tracking=off)",
+                     "{ 'execute': 'evict-cold-memory',"
                      " 'arguments': { 'id': 'off', 'bytes': 4096 } }");
     assert_untouched(vm);
 }
