@@ -184,11 +184,11 @@ static void test_query(void)
     g_autoptr(GString) windows = g_string_new("1");
     QDict *error;
 
-    rwp_assert_error(vm->qts, "Parameter 'windows' has 0 windows, it must have"
+    rwp_assert_error(vm->qts, "Parameter 'windows' has 0 times, it must have"
                      " between 1 and 32", "{ 'execute': 'query-working-set',"
                      " 'arguments': { 'windows': [] } }");
-    rwp_assert_error(vm->qts, "Parameter 'windows' has a window of 0 seconds,"
-                     " it must be at least 1",
+    rwp_assert_error(vm->qts, "Parameter 'windows' has a 0, times must be at"
+                     " least 1 second",
                      "{ 'execute': 'query-working-set',"
                      " 'arguments': { 'windows': [ 1, 0 ] } }");
     rwp_assert_error(vm->qts, "", "{ 'execute': 'query-working-set',"
@@ -210,7 +210,7 @@ static void test_query(void)
         if (i == 33) {
             g_assert_cmpstr(qdict_get_str(qdict_get_qdict(rsp, "error"),
                                           "desc"), ==,
-                            "Parameter 'windows' has 33 windows, it must have"
+                            "Parameter 'windows' has 33 times, it must have"
                             " between 1 and 32");
         }
     }
