@@ -9,6 +9,7 @@
  *   touch PATTERN     access memory (bare-memory.h has the patterns)
  *   settle            let the TLBs shrink (tlb-settle.h says why)
  *   epoch STRATEGY    scan and re-arm (bare-epoch.h has the strategies)
+ *   pageout WHICH CHUNK RANGES    page memory out (bare-pageout.h)
  *
  * usage: bare-loop KIND SIZE-IN-MIB [POPULATE]
  *
@@ -21,6 +22,7 @@
 #include <err.h>
 #include <stdio.h>
 #include <string.h>
+#include "bare-pageout.h"
 #include "epoch-thread.h"
 #include "tlb-settle.h"
 
@@ -38,6 +40,22 @@ static void answer_epoch(const BareMemory *m, const char *strategy)
            (ull)e.arm_calls, (ull)e.regions, (ull)e.accessed);
 }
 
+static void answer_pageout(const BareMemory *m, const char *arguments)
+{
+    char which[8];
+    unsigned ranges;
+    ull chunk;
+    BarePageout p;
+
+    if (sscanf(arguments, "%7s %llu %u", which, &chunk, &ranges) != 3) {
+        errx(1, "pageout WHICH CHUNK RANGES, not %s", arguments);
+    }
+    p = bare_pageout_run(m, which, chunk, ranges);
+    printf("{\"us\": %.1f, \"cpu_us\": %.1f, \"calls\": %llu, "
+           "\"asked\": %llu}\n", p.us, p.cpu_us, (ull)p.calls,
+           (ull)p.asked);
+}
+
 int main(int argc, char **argv)
 {
     char line[256];
@@ -53,7 +71,8 @@ int main(int argc, char **argv)
     bare_epoch_start(&m);
     epoch_thread_start();
     setvbuf(stdout, NULL, _IOLBF, 0);
-    printf("{\"granule\": %llu}\n", (ull)m.granule);
+    printf("{\"granule\": %llu, \"base\": %llu}\n", (ull)m.granule,
+           (ull)(uintptr_t)m.base);
 
     while (fgets(line, sizeof(line), stdin)) {
         line[strcspn(line, "\n")] = 0;
@@ -65,6 +84,8 @@ int main(int argc, char **argv)
             printf("{}\n");
         } else if (!strncmp(line, "epoch ", 6)) {
             answer_epoch(&m, line + 6);
+        } else if (!strncmp(line, "pageout ", 8)) {
+            answer_pageout(&m, line + 8);
         } else {
             errx(1, "unknown command: %s", line);
         }

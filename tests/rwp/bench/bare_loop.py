@@ -23,7 +23,10 @@ class BareLoop:
         self._process = subprocess.Popen(
             ['bare-loop', kind, str(mib), populate], encoding='utf8',
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.granule: int = self._answer()['granule']
+        answer = self._answer()
+        self.pid = self._process.pid
+        self.granule: int = answer['granule']
+        self.base: int = answer['base']
 
     def _answer(self) -> Dict[str, Any]:
         assert self._process.stdout
@@ -52,6 +55,10 @@ class BareLoop:
     def epoch(self, strategy: str) -> Dict[str, Any]:
         """Scan and re-arm."""
         return self._ask(f'epoch {strategy}')
+
+    def pageout(self, which: str, chunk: int, ranges: int) -> Dict[str, Any]:
+        """Page memory out, in calls of so many bytes and ranges."""
+        return self._ask(f'pageout {which} {chunk} {ranges}')
 
     def close(self) -> None:
         """End it."""

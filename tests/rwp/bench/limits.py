@@ -36,6 +36,13 @@ NOISE_PERCENT = 5.0
 # an answer must never be worked out from the pages, however many there are.
 QUERY_RATIO = 5.0
 
+# Cost of evicting over that of a bare loop of MADV_PAGEOUT over the same
+# memory, which knows beforehand what is cold.
+EVICT_RATIO = 1.2
+
+# Cost of an epoch with an evictor that has nothing to do, over tracking alone.
+EVICT_IDLE_RATIO = 1.05
+
 
 class Check(NamedTuple):
     """One figure and the limit that it is held to."""

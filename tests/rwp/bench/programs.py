@@ -23,6 +23,8 @@ PROGRAMS: Dict[str, Program] = {
     'sparse-cost': Program(),
     'metadata-cost': Program(),
     'guest-slowdown': Program('--memory', ('huge', 'small')),
+    'evict-cost': Program('--kind', ('anon', 'thp', 'memfd')),
+    'evict-idle': Program(),
 }
 
 

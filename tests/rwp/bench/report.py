@@ -13,6 +13,7 @@ import statistics
 from typing import Any, Dict, List, Sequence, Tuple
 
 import limits
+from evict_report import EVICT_REPORTS
 from limits import Check
 from table import Table
 
@@ -228,4 +229,5 @@ def guest_slowdown(results: List[Dict[str, Any]],
 
 
 REPORTS = {'epoch-cost': epoch_cost, 'sparse-cost': sparse_cost,
-           'metadata-cost': metadata_cost, 'guest-slowdown': guest_slowdown}
+           'metadata-cost': metadata_cost, 'guest-slowdown': guest_slowdown,
+           **EVICT_REPORTS}

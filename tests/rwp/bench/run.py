@@ -4,12 +4,13 @@
 
 usage: run.py [--only NAME]... [--report] [--update-docs]
 
-  --only NAME     only this program: epoch-cost, sparse-cost, metadata-cost or
-                  guest-slowdown; or a part of one, as epoch-cost:anon
+  --only NAME     only this program: epoch-cost, sparse-cost, metadata-cost,
+                  guest-slowdown, evict-cost or evict-idle; or a part of
+                  one, as epoch-cost:anon
   --report        do not measure, only tell again what was measured last
   --update-docs   put the tables into docs/devel/rwp-benchmarks.rst
 
-Results are in build/bench: a JSON file for each part, and tables.txt and
+Results are in build/bench: a JSON file for each part, tables.txt and
 tables.rst with the tables. Those of other parts stay, and are told again. The
 exit status is 1 if a limit (limits.py) is broken, 2 if something could not be
 measured.
@@ -35,8 +36,8 @@ ROOT = TOP / 'build/vm/root'
 RESULTS = TOP / 'build/bench'
 DOCS = TOP / 'docs/devel/rwp-benchmarks.rst'
 
-# Two memories of 2 GiB at a time.
-VM_OPTIONS = ('--mem', '6144', '--timeout', '2700')
+# Two memories of 2 GiB at a time; swap for what is evicted.
+VM_OPTIONS = ('--mem', '6144', '--zram', '4096', '--timeout', '5400')
 
 
 def bring_up_to_date() -> None:
@@ -87,9 +88,9 @@ def where(machine: Dict[str, Any]) -> str:
             f'{machine["cpus"]} processors{times}.')
 
 
-def update_docs(rst: str) -> None:
-    """Between the two comments."""
-    begin, end = '.. figures begin\n', '.. figures end\n'
+def update_docs(figures: str, rst: str) -> None:
+    """Between the two comments that are named so."""
+    begin, end = f'.. {figures} begin\n', f'.. {figures} end\n'
     text = DOCS.read_text(encoding='utf8')
     head, _, rest = text.partition(begin)
     _, _, tail = rest.partition(end)
@@ -113,7 +114,7 @@ def main() -> int:
     machine = load('machine.json')
     if not machine:
         return 2
-    tables: List[Table] = []
+    tables: Dict[str, List[Table]] = {'figures': [], 'eviction figures': []}
     checks: List[Check] = []
     for name in PROGRAMS:
         results = []
@@ -128,17 +129,22 @@ def main() -> int:
         if not results:
             continue
         more_tables, more_checks = REPORTS[name](results, machine)
-        tables += more_tables
+        tables['eviction figures' if name.startswith('evict') else
+               'figures'] += more_tables
         checks += more_checks
 
-    text = '\n'.join([where(machine) + '\n', *(t.text() for t in tables),
+    text = '\n'.join([where(machine) + '\n',
+                      *(t.text() for some in tables.values() for t in some),
                       'Limits\n------', *map(str, checks)]) + '\n'
-    rst = '\n'.join([where(machine) + '\n', *(t.rst() for t in tables)])
+    rst = {name: '\n'.join([where(machine) + '\n', *(t.rst() for t in some)])
+           for name, some in tables.items() if some}
     (RESULTS / 'tables.txt').write_text(text, encoding='utf8')
-    (RESULTS / 'tables.rst').write_text(rst, encoding='utf8')
+    (RESULTS / 'tables.rst').write_text('\n'.join(rst.values()),
+                                        encoding='utf8')
     print(text)
     if args.update_docs:
-        update_docs(rst)
+        for name, figures in rst.items():
+            update_docs(name, figures)
 
     broken = [check for check in checks if check.broken]
     print(f'bench: {len(checks) - len(broken)} limits kept, '

@@ -1,0 +1,93 @@
+# From what was measured of eviction to tables and verdicts
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+"""As in report.py: minima of many, and ratios within one run."""
+
+import statistics
+from typing import Any, Dict, List, Sequence, Tuple
+
+import limits
+from limits import Check
+from table import Table
+
+
+Result = Tuple[List[Table], List[Check]]
+
+GIB = 1 << 30
+
+
+def _ms_per_gib(run: Dict[str, Any], key: str = 'us') -> float:
+    ms: float = run[key] / run['evicted'] * GIB / 1000
+    return ms
+
+
+def _spread(values: Sequence[float]) -> Tuple[float, float]:
+    """Minimum and median."""
+    return min(values), statistics.median(values)
+
+
+def evict_cost(results: List[Dict[str, Any]],
+               machine: Dict[str, Any]) -> Result:
+    """Evictions by QEMU beside the cheapest bare loop."""
+    # pylint: disable=unused-argument
+    rows, checks = [], []
+    for result in results:
+        cut, runs = min(result['bare'].items(),
+                        key=lambda item: min(map(_ms_per_gib, item[1])))
+        bare = [_ms_per_gib(run) for run in runs]
+        qemu = [_ms_per_gib(run) for run in result['qemu']]
+        # What passes outside of the kernel's paging out.
+        beside = [1 - run['engine_us'] / run['us'] for run in result['qemu']]
+        cpu = [_ms_per_gib(run, 'cpu_us') for run in result['qemu']]
+        ratio = min(qemu) / min(bare)
+        what = f'{result["kind"]}, {result["pattern"]}'
+        middle = statistics.median(qemu) / statistics.median(bare)
+        rows.append((what, f'{min(bare):.0f}',
+                     f'{statistics.median(bare):.0f}', cut,
+                     f'{min(qemu):.0f}', f'{statistics.median(qemu):.0f}',
+                     f'{min(cpu):.0f}', str(result['qemu'][-1]['calls']),
+                     f'{ratio:.2f}', f'{middle:.2f}',
+                     f'{statistics.median(beside) * 100:.1f}'))
+        checks.append(Check(
+            f'evicting {result["mib"]} MiB, {what}, against bare MADV_PAGEOUT',
+            ratio, limits.EVICT_RATIO, 'x'))
+    return [Table(
+        'Cost of evicting (ms a GiB)',
+        ('memory, cold', 'bare min', 'median', 'bytes / ranges', 'QEMU min',
+         'median', 'thread CPU', 'calls', 'ratio', 'of medians',
+         '% not paging out'), rows)], checks
+
+
+def evict_idle(results: List[Dict[str, Any]],
+               machine: Dict[str, Any]) -> Result:
+    """Epochs with an evictor that has nothing to do."""
+    # pylint: disable=unused-argument
+    rows, checks, notes = [], [], []
+    for result in results:
+        figures = []
+        for what, cost in (
+                ('CPU of all threads', lambda epoch: epoch['cpu_us']),
+                ('scan and arm', lambda epoch: epoch['pass_us'])):
+            tracking = _spread([cost(e) for e in result['tracking']])
+            evicting = _spread([cost(e) for e in result['evicting']])
+            ratio = evicting[0] / tracking[0]
+            figures.append((what, ratio))
+            rows.append((f'{result["state"]}, {what}', f'{tracking[0]:.0f}',
+                         f'{tracking[1]:.0f}', f'{evicting[0]:.0f}',
+                         f'{evicting[1]:.0f}', f'{ratio:.3f}',
+                         f'{evicting[1] / tracking[1]:.3f}'))
+        notes.append(f'{result["state"]}: the evictor\'s thread takes '
+                     f'{min(e["evictor_us"] for e in result["evicting"]):.0f} '
+                     'us of it at the least.')
+        checks.append(Check(
+            f'idle epoch over {result["mib"]} MiB with evict=pageout, '
+            f'{result["state"]}, {figures[0][0]}, against tracking alone',
+            figures[0][1], limits.EVICT_IDLE_RATIO, 'x'))
+    return [Table(
+        'An epoch with nothing to evict (us)',
+        ('state, cost', 'tracking min', 'median', 'evict=pageout min',
+         'median', 'ratio', 'of medians'), rows, notes)], checks
+
+
+EVICT_REPORTS = {'evict-cost': evict_cost, 'evict-idle': evict_idle}
