@@ -14,6 +14,7 @@ from table import Table
 
 Result = Tuple[List[Table], List[Check]]
 
+MIB = 1 << 20
 GIB = 1 << 30
 
 
@@ -90,4 +91,61 @@ def evict_idle(results: List[Dict[str, Any]],
          'median', 'ratio', 'of medians'), rows, notes)], checks
 
 
-EVICT_REPORTS = {'evict-cost': evict_cost, 'evict-idle': evict_idle}
+def _between(samples: List[Dict[str, Any]], first: float, last: float
+             ) -> List[Dict[str, Any]]:
+    return [sample for sample in samples if first <= sample['s'] <= last]
+
+
+def _grown(samples: List[Dict[str, Any]], *keys: str) -> int:
+    """By how much counters have grown."""
+    return sum(samples[-1][key] - samples[0][key] for key in keys)
+
+
+def _hot_rate(samples: List[Dict[str, Any]]) -> float:
+    """Hot pages touched in a second of the guest's time."""
+    return _grown(samples, 'hot_reads', 'hot_writes') * 1e6 / \
+        _grown(samples, 'guest_us')
+
+
+def _warm_us(samples: List[Dict[str, Any]]) -> float:
+    """Guest time for one touch of a warm page."""
+    return _grown(samples, 'warm_busy_us') / \
+        _grown(samples, 'warm_reads', 'warm_writes')
+
+
+def evict_resident(results: List[Dict[str, Any]],
+                   machine: Dict[str, Any]) -> Result:
+    """What each reclaimer saves, and what the guest pays for it."""
+    # pylint: disable=unused-argument
+    rows = []
+    for result in results:
+        samples = result['samples']
+        before = _between(samples, 0, result['baseline'])
+        after = _between(samples, samples[-1]['s'] - result['compared'],
+                         samples[-1]['s'])
+        was = statistics.mean(sample['resident'] for sample in before)
+        now = statistics.mean(sample['resident'] for sample in after)
+        minutes = (after[-1]['s'] - after[0]['s']) / 60
+        rows.append((
+            result['by'], f'{was / MIB:.0f}', f'{now / MIB:.0f}',
+            f'{(was - now) / MIB:.0f}', f'{(was - now) * 100 / was:.0f}',
+            f'{_grown(samples, "pswpin") / MIB:.1f}',
+            f'{_grown(after, "pswpin") / MIB / minutes:.1f}',
+            f'{_grown(after, "pswpout") / MIB / minutes:.1f}',
+            f'{_hot_rate(after) * 100 / _hot_rate(before):.0f}',
+            f'{_warm_us(after) / _warm_us(before):.1f}'))
+    loads = results[0]['load_mib']
+    note = (f'A load of {sum(loads.values())} MiB: {loads["hot"]} MiB hot, '
+            f'{loads["warm"]} MiB touched every '
+            f'{results[0]["warm_period"]} s, {loads["cold"]} MiB never '
+            'again. Per minute: in the last '
+            f'{results[0]["compared"]} s, as all of "now".')
+    return [Table(
+        'Resident memory of a guest (MiB)',
+        ('by', 'before', 'now', 'saved', '%', 'came back', 'a minute',
+         'went a minute', 'hot touches, % of before',
+         'time of a warm touch, of before'), rows, (note,))], []
+
+
+EVICT_REPORTS = {'evict-cost': evict_cost, 'evict-idle': evict_idle,
+                 'evict-resident': evict_resident}

@@ -25,6 +25,8 @@ PROGRAMS: Dict[str, Program] = {
     'guest-slowdown': Program('--memory', ('huge', 'small')),
     'evict-cost': Program('--kind', ('anon', 'thp', 'memfd')),
     'evict-idle': Program(),
+    'evict-resident': Program('--by', ('none', 'rwp', 'damon-8s', 'damon-48s',
+                                       'memory.reclaim')),
 }
 
 

@@ -5,15 +5,15 @@
 usage: run.py [--only NAME]... [--report] [--update-docs]
 
   --only NAME     only this program: epoch-cost, sparse-cost, metadata-cost,
-                  guest-slowdown, evict-cost or evict-idle; or a part of
-                  one, as epoch-cost:anon
+                  guest-slowdown, evict-cost, evict-idle or evict-resident; or
+                  a part of one, as epoch-cost:anon
   --report        do not measure, only tell again what was measured last
   --update-docs   put the tables into docs/devel/rwp-benchmarks.rst
 
 Results are in build/bench: a JSON file for each part, tables.txt and
-tables.rst with the tables. Those of other parts stay, and are told again. The
-exit status is 1 if a limit (limits.py) is broken, 2 if something could not be
-measured.
+tables.rst with the tables, and resident.png. Those of other parts stay, and
+are told again. The exit status is 1 if a limit (limits.py) is broken, 2 if
+something could not be measured.
 """
 
 import argparse
@@ -97,6 +97,21 @@ def update_docs(figures: str, rst: str) -> None:
     DOCS.write_text(f'{head}{begin}\n{rst}\n{end}{tail}', encoding='utf8')
 
 
+def draw() -> None:
+    """The picture, if there is something to be drawn and to draw with."""
+    parts = map(load, map(result_file, parts_of('evict-resident')))
+    results = [result for part in parts if part for result in part]
+    if not results:
+        return
+    try:
+        from plot import draw_resident  # pylint: disable=C0415
+    except ImportError as error:
+        print(f'bench: no picture: {error} (scripts/rwp/packages bench '
+              'installs what it needs)', file=sys.stderr)
+        return
+    draw_resident(results, RESULTS / 'resident.png')
+
+
 def main() -> int:
     """Returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -142,6 +157,7 @@ def main() -> int:
     (RESULTS / 'tables.rst').write_text('\n'.join(rst.values()),
                                         encoding='utf8')
     print(text)
+    draw()
     if args.update_docs:
         for name, figures in rst.items():
             update_docs(name, figures)
