@@ -68,7 +68,7 @@ class HandEvictor(threading.Thread):
 
     SOME = 4 * MIB
     ALL = 1 << 40
-    PAUSE = 0.2
+    PAUSE = 0.5
 
     def __init__(self, port: socket.socket):
         super().__init__(daemon=True)

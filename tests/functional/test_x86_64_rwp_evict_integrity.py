@@ -19,7 +19,8 @@ from rwp_guest import MIB, PATIENCE, RAM_ID, poll
 
 GUEST_MIB = 320
 HOT_MIB, WARM_MIB, COLD_MIB = 8, 8, 24
-BALLOON_MIB = 240
+# Each page of it is discarded by itself.
+BALLOON_MIB = 304
 DIMM_MIB = 128
 DISK_MIB = 32
 
