@@ -13,6 +13,7 @@
 #include "qemu/osdep.h"
 #include "qemu/units.h"
 #include "hw/rwp/age-map.h"
+#include "test-rwp-random.h"
 
 #define ABSENT (-1)     /* in Model.last */
 #define SECOND INT64_C(1000000000)
@@ -39,18 +40,6 @@ typedef struct Pair {
     Model m;
     int64_t now;
 } Pair;
-
-static bool one_in(int n)
-{
-    return !g_test_rand_int_range(0, n);
-}
-
-/* Random number in [@low, @high], which are inclusive. */
-static uint64_t between(uint64_t low, uint64_t high)
-{
-    g_assert_cmpuint(high - low, <, INT32_MAX);
-    return low + g_test_rand_int_range(0, high - low + 1);
-}
 
 static void model_reset(Model *m, int64_t now_ns)
 {

@@ -12,6 +12,7 @@
 
 #include "qemu/osdep.h"
 #include "hw/rwp/cold-walk.h"
+#include "test-rwp-random.h"
 
 #define AGES (RWP_AGE_LIMIT + 1)
 
@@ -21,18 +22,6 @@ typedef struct Maps {
     RwpOutMap *outs;
     bool *gone;             /* by page: out or kept */
 } Maps;
-
-static bool one_in(int n)
-{
-    return !g_test_rand_int_range(0, n);
-}
-
-/* Random number in [@low, @high], which are inclusive. */
-static uint64_t between(uint64_t low, uint64_t high)
-{
-    g_assert_cmpuint(high - low, <, INT32_MAX);
-    return low + g_test_rand_int_range(0, high - low + 1);
-}
 
 static void maps_init(Maps *t, uint64_t npages)
 {
@@ -49,35 +38,16 @@ static void maps_destroy(Maps *t)
     g_free(t->gone);
 }
 
-/* Borders of extents and of the map more often than others. */
-static uint64_t some_page(uint64_t low, uint64_t high)
-{
-    uint64_t page = between(low, high);
-
-    switch (between(0, 5)) {
-    case 0:
-        return low;
-    case 1:
-        return high;
-    case 2:
-        return CLAMP(ROUND_UP(page, RWP_EXTENT_PAGES), low, high);
-    case 3:
-        return CLAMP(ROUND_UP(page, RWP_EXTENT_PAGES) - 1, low, high);
-    default:
-        return page;
-    }
-}
-
 static void some_range(const Maps *t, uint64_t *first, uint64_t *count)
 {
     uint64_t longest;
 
-    *first = some_page(0, t->npages - 1);
+    *first = some_page(0, t->npages - 1, RWP_EXTENT_PAGES);
     longest = t->npages - *first;
     if (!one_in(6)) {
         longest = MIN(longest, 1 + t->npages / 8);
     }
-    *count = some_page(1, longest);
+    *count = some_page(1, longest, RWP_EXTENT_PAGES);
 }
 
 static void go(Maps *t, bool kept)
@@ -193,8 +163,8 @@ static void check(const Maps *t)
 {
     unsigned min_age = some_age(t);
     unsigned max_age = one_in(2) ? RWP_AGE_LIMIT : some_age(t);
-    uint64_t from = some_page(0, t->npages);
-    uint64_t end = some_page(from, t->npages);
+    uint64_t from = some_page(0, t->npages, RWP_EXTENT_PAGES);
+    uint64_t end = some_page(from, t->npages, RWP_EXTENT_PAGES);
 
     /* If @max_age is the smaller one, there is none. */
     check_next(t, from, end, min_age, max_age);

@@ -11,6 +11,7 @@
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"
 #include "hw/rwp/out-map.h"
+#include "test-rwp-random.h"
 
 typedef enum Where {
     IN,
@@ -24,18 +25,6 @@ typedef struct Pair {
     uint64_t npages;
     Where *where;           /* by page */
 } Pair;
-
-static bool one_in(int n)
-{
-    return !g_test_rand_int_range(0, n);
-}
-
-/* Random number in [@low, @high], which are inclusive. */
-static uint64_t between(uint64_t low, uint64_t high)
-{
-    g_assert_cmpuint(high - low, <, INT32_MAX);
-    return low + g_test_rand_int_range(0, high - low + 1);
-}
 
 static void pair_init(Pair *t, uint64_t npages)
 {
@@ -142,36 +131,17 @@ static void check(const Pair *t)
     }
 }
 
-/* Borders of words, and of the map, more often than others. */
-static uint64_t some_page(uint64_t low, uint64_t high)
-{
-    uint64_t page = between(low, high);
-
-    switch (between(0, 5)) {
-    case 0:
-        return low;
-    case 1:
-        return high;
-    case 2:
-        return CLAMP(ROUND_UP(page, BITS_PER_LONG), low, high);
-    case 3:
-        return CLAMP(ROUND_UP(page, BITS_PER_LONG) - 1, low, high);
-    default:
-        return page;
-    }
-}
-
 /* Long ones at times, short ones mostly, none now and then. */
 static void some_range(const Pair *t, uint64_t *first, uint64_t *count)
 {
     uint64_t longest;
 
-    *first = some_page(0, t->npages);
+    *first = some_page(0, t->npages, BITS_PER_LONG);
     longest = t->npages - *first;
     if (!one_in(6)) {
         longest = MIN(longest, 1 + t->npages / 8);
     }
-    *count = some_page(0, longest);
+    *count = some_page(0, longest, BITS_PER_LONG);
 }
 
 static void random_run(uint64_t npages)

@@ -17,6 +17,7 @@
 #include "qemu/units.h"
 #include "hw/rwp/age-map.h"
 #include "hw/rwp/policy.h"
+#include "test-rwp-random.h"
 
 #define AGES (RWP_AGE_LIMIT + 1)
 #define PAGE 4096
@@ -25,18 +26,6 @@
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
-
-static bool one_in(int n)
-{
-    return !g_test_rand_int_range(0, n);
-}
-
-/* Random number in [@low, @high], which are inclusive. */
-static uint64_t between(uint64_t low, uint64_t high)
-{
-    g_assert_cmpuint(high - low, <, INT32_MAX);
-    return low + g_test_rand_int_range(0, high - low + 1);
-}
 
 static RwpPolicyConfig defaults(void)
 {
