@@ -19,7 +19,8 @@ from typing import Any, Callable, Dict, List
 
 from qemu.machine import QEMUMachine
 
-from reclaimers import (Cgroup, DamonPageout, Memcg, Reclaimer, Rwp, resident,
+from guest_process import smaps_bytes
+from reclaimers import (Cgroup, DamonPageout, Memcg, Reclaimer, Rwp,
                         where_ram_is)
 from rwp_guest import RwpGuest
 from watchers import Damon
@@ -63,7 +64,7 @@ class Sampler:
         pid = self._guest.vm.get_pid()
         self.samples.append({
             's': time.monotonic() - self._start,
-            'resident': resident(pid, self._ram),
+            'resident': smaps_bytes(pid, self._ram, 'Rss'),
             'pswpin': stat['pswpin'] * 4096,
             'pswpout': stat['pswpout'] * 4096,
             'stall_us': self._cgroup.stall_us(),

@@ -26,6 +26,20 @@ def guest_ram(pid: int, size: int) -> Range:
     raise LookupError(f'process {pid} has no mapping of {size} bytes')
 
 
+def smaps_bytes(pid: int, memory: Range, field: str) -> int:
+    """The sum of a field of smaps over the mappings in this memory."""
+    inside, total = False, 0
+    with open(f'/proc/{pid}/smaps', encoding='utf8') as file:
+        for line in file:
+            words = line.split()
+            if '-' in words[0] and not words[0].endswith(':'):
+                start, end = (int(n, 16) for n in words[0].split('-'))
+                inside = start < memory.end and end > memory.start
+            elif inside and words[0] == f'{field}:':
+                total += int(words[1]) * 1024
+    return total
+
+
 def thread_cpu_seconds(pid: int, name: str) -> float:
     """Processor time so far of the threads whose name starts like this."""
     total = 0

@@ -15,6 +15,7 @@ import struct
 from types import TracebackType
 from typing import Optional, Type
 
+from guest_process import Range, smaps_bytes
 from memory_kinds import HUGE, PAGE
 
 
@@ -63,16 +64,8 @@ class OtherMemory:
 
     def resident(self) -> int:
         """Bytes that are mapped, the kernel counting its page tables."""
-        inside, total = False, 0
-        with open(f'/proc/{self.pid}/smaps', encoding='utf8') as file:
-            for line in file:
-                words = line.split()
-                if '-' in words[0] and not words[0].endswith(':'):
-                    start, end = (int(n, 16) for n in words[0].split('-'))
-                    inside = start < self.base + self.size and end > self.base
-                elif inside and words[0] == 'Rss:':
-                    total += int(words[1]) * 1024
-        return total
+        return smaps_bytes(self.pid, Range(self.base, self.base + self.size),
+                           'Rss')
 
     def page_out(self) -> None:
         """Have the kernel page all of it out."""

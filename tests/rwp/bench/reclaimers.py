@@ -188,20 +188,6 @@ class Memcg(Reclaimer):
                 stalled = self.cgroup.stall_us()
 
 
-def resident(pid: int, ram: Range) -> int:
-    """Guest memory that is in, in bytes."""
-    inside, total = False, 0
-    with open(f'/proc/{pid}/smaps', encoding='utf8') as file:
-        for line in file:
-            words = line.split()
-            if '-' in words[0] and not words[0].endswith(':'):
-                start = int(words[0].split('-')[0], 16)
-                inside = ram.start <= start < ram.end
-            elif inside and words[0] == 'Rss:':
-                total += int(words[1]) * 1024
-    return total
-
-
 def where_ram_is(guest: RwpGuest) -> Range:
     """The mapping of the guest's memory."""
     return guest_ram(guest.vm.get_pid(), guest.mib << 20)

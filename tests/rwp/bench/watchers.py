@@ -8,7 +8,8 @@ import statistics
 import time
 from typing import Callable, List, Set, TypeVar
 
-from guest_process import Range, guest_ram, thread_cpu_seconds
+from guest_process import (Range, guest_ram, smaps_bytes,
+                           thread_cpu_seconds)
 from rwp_guest import PAGE, RwpGuest, pages_of_age
 
 
@@ -234,16 +235,7 @@ class ClearRefs(Watcher):
             file.write('1')
 
     def _referenced(self) -> int:
-        inside, total = False, 0
-        with open(f'/proc/{self._pid}/smaps', encoding='utf8') as file:
-            for line in file:
-                words = line.split()
-                if '-' in words[0] and not words[0].endswith(':'):
-                    start = int(words[0].split('-')[0], 16)
-                    inside = self._ram.start <= start < self._ram.end
-                elif inside and words[0] == 'Referenced:':
-                    total += int(words[1]) * 1024
-        return total
+        return smaps_bytes(self._pid, self._ram, 'Referenced')
 
     def estimate(self) -> int:
         """Bytes referenced since the last time; starts anew."""
