@@ -292,22 +292,37 @@ static bool check_engine(RwpBackend *rwp, const RwpReclaimEngine *engine,
     return true;
 }
 
-/* Why evict=@engine cannot be: takes @err. */
-static void refuse_eviction(RwpBackend *rwp, EvictionEngine engine,
-                            Error **errp, Error *err)
+/* Can evict=@engine be for this backend? */
+static bool allow_eviction(RwpBackend *rwp, EvictionEngine engine,
+                           Error **errp)
 {
+    Error *err = NULL;
+
+    if (engine == EVICTION_ENGINE_OFF ||
+        check_engine(rwp, engine_of(engine), &err)) {
+        return true;
+    }
     error_setg(errp, "property 'evict' of " TYPE_MEMORY_BACKEND_RWP
                " '%s' cannot be '%s': %s; with 'off' the guest runs without",
                rwp_backend_id(rwp), EvictionEngine_str(engine),
                error_get_pretty(err));
     error_free(err);
+    return false;
 }
 
-static void configure_evictor(RwpBackend *rwp)
+/* What the properties ask for, the engine included. */
+static RwpEvictConfig wanted_eviction(RwpBackend *rwp)
 {
     RwpEvictConfig config = rwp->evict;
 
     config.engine = engine_of(rwp->engine);
+    return config;
+}
+
+static void configure_evictor(RwpBackend *rwp)
+{
+    RwpEvictConfig config = wanted_eviction(rwp);
+
     rwp_evictor_configure(rwp->evictor, &config);
 }
 
@@ -376,6 +391,7 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
     RwpBackend *rwp = MEMORY_BACKEND_RWP(uc);
     HostMemoryBackend *backend = MEMORY_BACKEND(uc);
     RwpTrackedMemory memory;
+    RwpEvictConfig evict;
     RAMBlock *block;
     Error *err = NULL;
 
@@ -384,9 +400,7 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
         return;
     }
 
-    if (rwp->engine != EVICTION_ENGINE_OFF &&
-        !check_engine(rwp, engine_of(rwp->engine), &err)) {
-        refuse_eviction(rwp, rwp->engine, errp, err);
+    if (!allow_eviction(rwp, rwp->engine, errp)) {
         return;
     }
 
@@ -411,12 +425,12 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
     rwp_tracker_set_interval(rwp->tracker, rwp->interval_ms);
     rwp_tracker_set_running(rwp->tracker, runstate_is_running());
     rwp->eviction_bh = qemu_bh_new(report_eviction, rwp);
+    evict = wanted_eviction(rwp);
     rwp->evictor = rwp_evictor_new(rwp->tracker, &memory,
                                    rwp_backend_thp(rwp) ?
                                    memory.page_size * RWP_EXTENT_PAGES :
                                    memory.page_size,
-                                   &rwp->evict, evictor_changed, rwp);
-    configure_evictor(rwp);
+                                   &evict, evictor_changed, rwp);
     warn_if_blocked(rwp);
     rwp->failed_bh = qemu_bh_new(report_failure, rwp);
     rwp->vm_change_state = qemu_add_vm_change_state_handler(vm_change_state,
@@ -536,11 +550,7 @@ EvictionEngine rwp_backend_eviction_engine(RwpBackend *rwp)
 bool rwp_backend_set_eviction_engine(RwpBackend *rwp, EvictionEngine engine,
                                      Error **errp)
 {
-    Error *err = NULL;
-
-    if (rwp->complete && engine != EVICTION_ENGINE_OFF &&
-        !check_engine(rwp, engine_of(engine), &err)) {
-        refuse_eviction(rwp, engine, errp, err);
+    if (rwp->complete && !allow_eviction(rwp, engine, errp)) {
         return false;
     }
     rwp->engine = engine;
@@ -620,14 +630,13 @@ static void rwp_backend_set_tracking(Object *obj, int value, Error **errp)
     Error *err = NULL;
     bool detach;
 
-    if (rwp->complete && value == ON_OFF_AUTO_OFF &&
-        rwp->engine != EVICTION_ENGINE_OFF) {
-        error_setg(errp, "property 'tracking' of " TYPE_MEMORY_BACKEND_RWP
-                   " '%s' cannot be 'off': eviction needs it; set 'evict' to"
-                   " 'off' first", rwp_backend_id(rwp));
-        return;
-    }
     if (rwp->complete && value == ON_OFF_AUTO_OFF) {
+        if (rwp->engine != EVICTION_ENGINE_OFF) {
+            error_setg(errp, "property 'tracking' of " TYPE_MEMORY_BACKEND_RWP
+                       " '%s' cannot be 'off': eviction needs it; set 'evict'"
+                       " to 'off' first", rwp_backend_id(rwp));
+            return;
+        }
         rwp_tracker_stop(rwp->tracker);
         set_state(rwp, WORKING_SET_STATE_OFF, NULL);
     } else if (rwp->complete && !rwp_tracker_started(rwp->tracker)) {

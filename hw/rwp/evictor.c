@@ -188,6 +188,13 @@ static void set_due(RwpEvictor *e)
     }
 }
 
+static uint64_t pages_resident(const RwpEvictor *e, const RwpAgeMap *map)
+{
+    uint64_t present = rwp_age_map_present(map);
+
+    return present - MIN(present, rwp_out_map_out(e->em.outs));
+}
+
 /* The listener: called with the tracker's lock held. */
 
 static void pages_in(void *opaque, uint64_t first, uint64_t count,
@@ -227,8 +234,7 @@ static void epoch_ended(void *opaque, const RwpAgeMap *map,
     }
     memcpy(e->promotions, total, sizeof(total));
     e->refaulted_before = e->status.refaulted;
-    sample.resident = rwp_age_map_present(map);
-    sample.resident -= MIN(sample.resident, rwp_out_map_out(e->em.outs));
+    sample.resident = pages_resident(e, map);
 
     rwp_policy_update(e->policy, &sample, &e->decision);
     e->decided = true;
@@ -261,24 +267,34 @@ static void ages_reset(void *opaque)
     e->status.decision = e->decision;
 }
 
+/* The smallest age of pages that were idle for @ms, see hw/rwp/age-map.h. */
+static unsigned age_of_idle_ms(const RwpAgeMap *map, uint64_t ms)
+{
+    return rwp_age_map_idle_age(map, MIN(ms, INT64_MAX / SCALE_MS) * SCALE_MS);
+}
+
 /* The thread. */
 
-/* Add up what a job did, and charge for it. */
-static void account(RwpEvictor *e, RwpEvictJob *job)
+static void add_count(RwpEvictCount *sum, const RwpEvictCount *count)
 {
-    uint64_t bytes = job->count.evicted * e->em.memory.page_size;
-    RwpEvictCount *sum = &e->status.count;
+    sum->evicted += count->evicted;
+    sum->accessed += count->accessed;
+    sum->huge += count->huge;
+    sum->kept += count->kept;
+    sum->batches += count->batches;
+    sum->ranges += count->ranges;
+    sum->ns += count->ns;
+}
+
+/* Add up what a step did, and charge for it. */
+static void account(RwpEvictor *e, const RwpEvictCount *count)
+{
+    uint64_t bytes = count->evicted * e->em.memory.page_size;
 
     rwp_tracker_lock(e->em.tracker);
     rwp_policy_charge(e->policy, bytes, bytes);
     e->decision.budget -= MIN(bytes, e->decision.budget);
-    sum->evicted += job->count.evicted;
-    sum->accessed += job->count.accessed;
-    sum->huge += job->count.huge;
-    sum->kept += job->count.kept;
-    sum->batches += job->count.batches;
-    sum->ranges += job->count.ranges;
-    sum->ns += job->count.ns;
+    add_count(&e->status.count, count);
     rwp_tracker_unlock(e->em.tracker);
 }
 
@@ -298,12 +314,8 @@ static void run_ages(RwpEvictor *e, RwpEvictJob *whole, unsigned min_age,
     do {
         job.count = (RwpEvictCount) { };
         go_on = rwp_evict_step(&e->em, &job);
-        account(e, &job);
-        whole->count.evicted += job.count.evicted;
-        whole->count.accessed += job.count.accessed;
-        whole->count.huge += job.count.huge;
-        whole->count.kept += job.count.kept;
-        whole->count.batches += job.count.batches;
+        account(e, &job.count);
+        add_count(&whole->count, &job.count);
     } while (go_on);
     whole->budget = job.budget;
     whole->stopped = job.stopped;
@@ -418,9 +430,7 @@ static void evict_cold(RwpEvictor *e)
     job.engine = config.engine;
     job.budget = decision.budget / e->em.memory.page_size;
     job.min_age = MAX(e->status.cold_age,
-                      rwp_age_map_idle_age(map, MIN(config.min_age_ms,
-                                                    INT64_MAX / SCALE_MS) *
-                                                SCALE_MS));
+                      age_of_idle_ms(map, config.min_age_ms));
     rwp_age_map_idle(map, idle);
     done = rwp_out_map_out(e->em.outs) + rwp_out_map_kept(e->em.outs);
     /* Some of what is out may be younger than that: look for it at times. */
@@ -478,17 +488,14 @@ static EvictionLimit evict_by_hand(RwpEvictor *e, const Request *request,
 {
     const RwpAgeMap *map = rwp_tracker_lock(e->em.tracker);
     uint64_t page = e->em.memory.page_size;
-    uint64_t in = rwp_age_map_present(map);
+    uint64_t in = pages_resident(e, map);
     uint64_t min_in = DIV_ROUND_UP(e->config.min_resident, page);
     bool watching = rwp_tracker_watching(e->em.tracker);
     uint64_t room;
 
-    in -= MIN(in, rwp_out_map_out(e->em.outs));
     room = in - MIN(in, min_in);
     *job = (RwpEvictJob) {
-        .min_age = rwp_age_map_idle_age(map, MIN(request->min_age_ms,
-                                                 INT64_MAX / SCALE_MS) *
-                                             SCALE_MS),
+        .min_age = age_of_idle_ms(map, request->min_age_ms),
         .max_age = RWP_AGE_LIMIT,
         .budget = MIN(request->pages, room),
         .engine = request->engine,
