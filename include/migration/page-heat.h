@@ -1,0 +1,103 @@
+/*
+ * Which pages of a guest are hot: what migration asks of memory
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A memory backend that knows when its pages were accessed last implements the
+ * interface "page-heat".  With the migration capability page-heat, migration
+ * orders pages by what it answers.  Memory whose owner does not implement it,
+ * or knows nothing at the moment, has no heat and is migrated as ever.
+ *
+ * All offsets and lengths are bytes from the start of the backend's memory
+ * (its RAMBlock), multiples of the block's page size; ranges are
+ * [offset, offset + length) and lie within its used length.
+ *
+ * The age of a page is the number of complete intervals since the one in which
+ * it was accessed last: 0 means in the newest one.  Ages are exact below
+ * PAGE_HEAT_AGE_MAX and saturate there.  From SaveVMHandlers.save_prepare to
+ * .save_cleanup no page grows older: the readers of a migration are not the
+ * guest.
+ */
+
+#ifndef MIGRATION_PAGE_HEAT_H
+#define MIGRATION_PAGE_HEAT_H
+
+#include "exec/cpu-common.h"
+#include "qom/object.h"
+
+#define TYPE_PAGE_HEAT "page-heat"
+typedef struct PageHeat PageHeat;
+typedef struct PageHeatClass PageHeatClass;
+DECLARE_CLASS_CHECKERS(PageHeatClass, PAGE_HEAT, TYPE_PAGE_HEAT)
+#define PAGE_HEAT(obj) INTERFACE_CHECK(PageHeat, (obj), TYPE_PAGE_HEAT)
+
+#define PAGE_HEAT_AGE_MAX 200
+
+/* What the ages of a backend were made from. */
+typedef struct PageHeatHistory {
+    uint64_t page_size;     /* bytes; ages are not told apart below it */
+    uint64_t intervals;     /* complete ones that were seen, at least 1 */
+    uint32_t interval_ms;   /* their length */
+} PageHeatHistory;
+
+/* Neighbouring pages with the same answer. */
+typedef struct PageHeatRun {
+    uint64_t offset;
+    uint64_t length;        /* never 0 */
+    unsigned age;           /* 0 to PAGE_HEAT_AGE_MAX */
+    bool out;               /* in swap: reading brings them in */
+} PageHeatRun;
+
+struct PageHeatClass {
+    InterfaceClass parent_class;
+
+    /*
+     * @history: what is known of the accesses to the memory.  With the BQL.
+     *
+     * Returns false if that is nothing, as when it is not being tracked.
+     */
+    bool (*history)(PageHeat *heat, PageHeatHistory *history);
+
+    /*
+     * @next_run: the first run of pages within [@from, @end) that were ever
+     * seen accessed.  Pages between two runs were not: they are absent, or
+     * nothing is known of them.  By any thread; takes no lock for long.
+     *
+     * Returns false if there is none.
+     */
+    bool (*next_run)(PageHeat *heat, uint64_t from, uint64_t end,
+                     PageHeatRun *run);
+
+    /*
+     * @out: the pages in [@offset, @offset + @length) that are in swap, in
+     * bytes, as far as the backend knows.  By any thread.
+     */
+    uint64_t (*out)(PageHeat *heat, uint64_t offset, uint64_t length);
+
+    /*
+     * @give_back: migration has read these pages, which were out before, and
+     * does not need them any more; they may go out again, unless the guest
+     * accessed them meanwhile.  By any thread; only notes it, the work is done
+     * later or not at all.
+     */
+    void (*give_back)(PageHeat *heat, uint64_t offset, uint64_t length);
+
+    /*
+     * @warm_begin, @warm_run, @warm_end: what the source of an incoming
+     * migration knew of this memory, between load_setup and load_cleanup, with
+     * the BQL.  @warm_begin forgets what was told before; the runs come in
+     * ascending order and do not overlap, and their @out tells of the source.
+     * Tracking then starts with these ages.
+     *
+     * @warm_begin returns false with an error if this history is of no use.
+     */
+    bool (*warm_begin)(PageHeat *heat, const PageHeatHistory *history,
+                       Error **errp);
+    void (*warm_run)(PageHeat *heat, const PageHeatRun *run);
+    void (*warm_end)(PageHeat *heat);
+};
+
+/* page_heat_of: the heat of @block's memory, or NULL if it has none. */
+PageHeat *page_heat_of(RAMBlock *block);
+
+#endif /* MIGRATION_PAGE_HEAT_H */

@@ -1,0 +1,31 @@
+/*
+ * Which pages of a guest are hot: the interface, and who implements it
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "exec/memory.h"
+#include "exec/ramblock.h"
+#include "qemu/module.h"
+#include "migration/page-heat.h"
+
+PageHeat *page_heat_of(RAMBlock *block)
+{
+    Object *owner = block->mr->owner;
+
+    return (PageHeat *)object_dynamic_cast(owner, TYPE_PAGE_HEAT);
+}
+
+static const TypeInfo page_heat_info = {
+    .name = TYPE_PAGE_HEAT,
+    .parent = TYPE_INTERFACE,
+    .class_size = sizeof(PageHeatClass),
+};
+
+static void register_types(void)
+{
+    type_register_static(&page_heat_info);
+}
+
+type_init(register_types)
