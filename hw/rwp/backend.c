@@ -217,16 +217,16 @@ static void report_eviction(void *opaque)
     rwp_tracker_lock(rwp->tracker);
     rwp_evictor_status(rwp->evictor, &status);
     rwp_tracker_unlock(rwp->tracker);
-    if (status.state == rwp->eviction_state &&
-        status.limit == rwp->eviction_limit) {
+    if (status.is.state == rwp->eviction_state &&
+        status.is.limit == rwp->eviction_limit) {
         return;
     }
-    rwp->eviction_state = status.state;
-    rwp->eviction_limit = status.limit;
+    rwp->eviction_state = status.is.state;
+    rwp->eviction_limit = status.is.limit;
     path = object_get_canonical_path(OBJECT(rwp));
     qapi_event_send_eviction_state_change(rwp_backend_id(rwp), path,
-                                          status.state, status.limit,
-                                          status.reason);
+                                          status.is.state, status.is.limit,
+                                          status.is.reason);
 }
 
 static void evictor_changed(void *opaque)

@@ -32,9 +32,9 @@ EvictionInfo *rwp_eviction_info(RwpBackend *backend)
 
     rwp_evictor_status(rwp_backend_evictor(backend), &status);
     info->engine = rwp_backend_eviction_engine(backend);
-    info->state = status.state;
-    info->reason = g_strdup(status.reason);
-    info->limit = status.limit;
+    info->state = status.is.state;
+    info->reason = g_strdup(status.is.reason);
+    info->limit = status.is.limit;
     if (info->engine != EVICTION_ENGINE_OFF &&
         status.cold_age != RWP_POLICY_NONE) {
         info->has_cold_age = true;

@@ -94,81 +94,24 @@ static void configure_policy(RwpEvictor *e)
 }
 
 /* With the tracker's lock held. */
-static void set_state(RwpEvictor *e, EvictionState state, EvictionLimit limit,
-                      const char *reason)
+static void set_state(RwpEvictor *e, RwpEvictState state)
 {
-    RwpEvictStatus *s = &e->status;
-    bool same = s->state == state && s->limit == limit && s->reason == reason;
+    RwpEvictState before = e->status.is;
 
-    s->state = state;
-    s->limit = limit;
-    s->reason = reason;
-    if (!same) {
-        trace_rwp_evictor_state(e, EvictionState_str(state),
-                                EvictionLimit_str(limit), reason ?: "");
+    e->status.is = state;
+    if (!rwp_evict_state_equal(&before, &state)) {
+        trace_rwp_evictor_state(e, EvictionState_str(state.state),
+                                EvictionLimit_str(state.limit),
+                                state.reason ?: "");
         e->changed(e->opaque);
     }
 }
 
-static void set_state_locked(RwpEvictor *e, EvictionState state,
-                             EvictionLimit limit, const char *reason)
+static void set_state_locked(RwpEvictor *e, RwpEvictState state)
 {
     rwp_tracker_lock(e->em.tracker);
-    set_state(e, state, limit, reason);
+    set_state(e, state);
     rwp_tracker_unlock(e->em.tracker);
-}
-
-static EvictionLimit limit_of(RwpPolicyLimit limit)
-{
-    static const EvictionLimit limits[] = {
-        [RWP_POLICY_LIMIT_NONE] = EVICTION_LIMIT_NONE,
-        [RWP_POLICY_LIMIT_LEARNING] = EVICTION_LIMIT_LEARNING,
-        [RWP_POLICY_LIMIT_REFAULT_TARGET] = EVICTION_LIMIT_REFAULT_TARGET,
-        [RWP_POLICY_LIMIT_MIN_AGE] = EVICTION_LIMIT_MIN_AGE,
-        [RWP_POLICY_LIMIT_MAX_RATE] = EVICTION_LIMIT_MAX_RATE,
-        [RWP_POLICY_LIMIT_MIN_RESIDENT] = EVICTION_LIMIT_MIN_RESIDENT,
-        [RWP_POLICY_LIMIT_TARGET_RESIDENT] = EVICTION_LIMIT_TARGET_RESIDENT,
-        [RWP_POLICY_LIMIT_WRITE_BUDGET] = EVICTION_LIMIT_WRITE_BUDGET,
-    };
-
-    return limits[limit];
-}
-
-/* The state that follows from a decision, if the host does its part. */
-static void set_decided_state(RwpEvictor *e, const RwpPolicyDecision *d)
-{
-    EvictionLimit limit = limit_of(d->limit);
-
-    switch (d->limit) {
-    case RWP_POLICY_LIMIT_LEARNING:
-        set_state(e, EVICTION_STATE_LEARNING, limit, NULL);
-        break;
-    case RWP_POLICY_LIMIT_REFAULT_TARGET:
-        if (d->cold_age != RWP_POLICY_NONE) {
-            set_state(e, EVICTION_STATE_ACTIVE, limit, NULL);
-        } else if (d->refaulted > d->allowed) {
-            set_state(e, EVICTION_STATE_LIMITED, limit,
-                      "too much of what went comes back");
-        } else {
-            set_state(e, EVICTION_STATE_LIMITED, limit,
-                      "of no age would little enough come back");
-        }
-        break;
-    case RWP_POLICY_LIMIT_MIN_AGE:
-        if (d->cold_age != RWP_POLICY_NONE) {
-            set_state(e, EVICTION_STATE_ACTIVE, limit, NULL);
-        } else {
-            set_state(e, EVICTION_STATE_LIMITED, limit,
-                      "min-age is longer than 200 intervals, more than ages"
-                      " are told apart: make one longer or the other shorter");
-        }
-        break;
-    case RWP_POLICY_LIMIT_NONE:
-        set_state(e, EVICTION_STATE_ACTIVE, limit, NULL);
-        break;
-    default:
-        set_state(e, EVICTION_STATE_LIMITED, limit, NULL);
-    }
 }
 
 /* Nothing goes until the policy has decided anew. */
@@ -444,20 +387,17 @@ static void evict_cold(RwpEvictor *e)
         return;
     }
     if (!watching) {
-        set_state_locked(e, EVICTION_STATE_INHIBITED, EVICTION_LIMIT_INHIBITED,
-                         NULL);
+        set_state_locked(e, rwp_evict_state_inhibited);
         return;
     }
     if (decision.cold_age != RWP_POLICY_NONE && job.min_age <= RWP_AGE_LIMIT) {
         if (!under_pressure(config.host_pressure)) {
-            set_state_locked(e, EVICTION_STATE_LIMITED,
-                             EVICTION_LIMIT_HOST_PRESSURE, NULL);
+            set_state_locked(e, rwp_evict_state_no_pressure);
             return;
         }
         blocked = config.engine->blocked();
         if (blocked) {
-            set_state_locked(e, EVICTION_STATE_STUCK, EVICTION_LIMIT_HOST_SWAP,
-                             blocked);
+            set_state_locked(e, rwp_evict_state_blocked(blocked));
             return;
         }
         if (job.budget && (cold > done || maybe)) {
@@ -468,16 +408,13 @@ static void evict_cold(RwpEvictor *e)
                 rwp_age_map_present(map) / STUCK_SHARE;
         rwp_tracker_unlock(e->em.tracker);
         if (stuck) {
-            set_state_locked(e, EVICTION_STATE_STUCK, EVICTION_LIMIT_KEPT,
-                             "the host's kernel keeps all that it is asked to"
-                             " page out: memory is pinned, or may not be"
-                             " swapped");
+            set_state_locked(e, rwp_evict_state_kept);
             return;
         }
     }
     rwp_tracker_lock(e->em.tracker);
     if (e->config.engine && rwp_tracker_watching(e->em.tracker)) {
-        set_decided_state(e, &decision);
+        set_state(e, rwp_evict_state_decided(&decision));
     }
     rwp_tracker_unlock(e->em.tracker);
 }
@@ -646,13 +583,13 @@ void rwp_evictor_tracking_changed(RwpEvictor *e)
 {
     rwp_tracker_lock(e->em.tracker);
     if (!e->config.engine) {
-        set_state(e, EVICTION_STATE_OFF, EVICTION_LIMIT_NONE, NULL);
+        set_state(e, rwp_evict_state_off);
     } else if (!rwp_tracker_started(e->em.tracker) ||
                rwp_tracker_held(e->em.tracker)) {
-        set_state(e, EVICTION_STATE_INHIBITED, EVICTION_LIMIT_INHIBITED, NULL);
-    } else if (e->status.state == EVICTION_STATE_OFF ||
-               e->status.state == EVICTION_STATE_INHIBITED) {
-        set_state(e, EVICTION_STATE_LEARNING, EVICTION_LIMIT_LEARNING, NULL);
+        set_state(e, rwp_evict_state_inhibited);
+    } else if (e->status.is.state == EVICTION_STATE_OFF ||
+               e->status.is.state == EVICTION_STATE_INHIBITED) {
+        set_state(e, rwp_evict_state_learning);
     }
     rwp_tracker_unlock(e->em.tracker);
 }

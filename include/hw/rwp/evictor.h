@@ -24,9 +24,8 @@
 #ifndef HW_RWP_EVICTOR_H
 #define HW_RWP_EVICTOR_H
 
-#include "qapi/qapi-types-working-set.h"
+#include "hw/rwp/evict-state.h"
 #include "hw/rwp/evict-step.h"
-#include "hw/rwp/policy.h"
 
 /* Epochs until pages are tried again that the host kept. */
 #define RWP_EVICT_RETRY_EPOCHS 16
@@ -61,9 +60,7 @@ typedef struct RwpEvictConfig {
 
 /* What there is to tell. */
 typedef struct RwpEvictStatus {
-    EvictionState state;
-    EvictionLimit limit;
-    const char *reason;             /* static, or NULL */
+    RwpEvictState is;
     RwpPolicyDecision decision;     /* of the last epoch */
     unsigned cold_age;              /* in force; RWP_POLICY_NONE if none */
     uint64_t out;                   /* pages that are out */
