@@ -50,12 +50,14 @@ struct RwpEvictor {
     uint64_t promotions[RWP_AGE_LIMIT + 1];     /* up to the last epoch */
     uint64_t refaulted_before;                  /* likewise */
     uint64_t epochs;
+    uint64_t newest;                            /* see nothing_cold() */
     RwpEvictStatus status;
 
     QemuThread thread;
     bool started;
     bool stop;                  /* written with @lock held */
     bool due;                   /* likewise: an epoch has ended */
+    bool asleep;                /* likewise: has done all it was asked for */
     QemuMutex lock;
     QemuCond wake;
     QSIMPLEQ_HEAD(, Request) requests;
@@ -151,6 +153,66 @@ static void pages_in(void *opaque, uint64_t first, uint64_t count,
     }
 }
 
+/* The smallest age of pages that were idle for @ms, see hw/rwp/age-map.h. */
+static unsigned age_of_idle_ms(const RwpAgeMap *map, uint64_t ms)
+{
+    return rwp_age_map_idle_age(map, MIN(ms, INT64_MAX / SCALE_MS) * SCALE_MS);
+}
+
+/* The smallest age of pages that may go by themselves. */
+static unsigned cold_age(const RwpEvictor *e, const RwpAgeMap *map)
+{
+    return MAX(e->status.cold_age, age_of_idle_ms(map, e->config.min_age_ms));
+}
+
+/*
+ * Is no page of @min_age or more left that could go?  False if that would have
+ * to be counted.
+ *
+ * No page that is out or was kept has been accessed since epoch e->newest.  If
+ * that makes all of them @min_age old, these are so many fewer.
+ */
+static bool nothing_cold(const RwpEvictor *e, const RwpAgeMap *map,
+                         unsigned min_age)
+{
+    uint64_t done = rwp_out_map_out(e->em.outs) + rwp_out_map_kept(e->em.outs);
+    uint64_t idle[RWP_AGE_LIMIT + 1];
+    uint64_t cold = 0;
+
+    rwp_age_map_idle(map, idle);
+    for (unsigned age = min_age; age <= RWP_AGE_LIMIT; age++) {
+        cold += idle[age];
+    }
+    return !cold || (cold <= done && rwp_age_map_epochs(map) >=
+                                     e->newest + min_age);
+}
+
+/* A page of @age may be marked as out or kept. */
+static void note_newest(RwpEvictor *e, const RwpAgeMap *map, unsigned age)
+{
+    /* An epoch may be open, and ages are counted from that. */
+    uint64_t epochs = rwp_age_map_epochs(map) + 1;
+
+    e->newest = MAX(e->newest, epochs - MIN(age, epochs));
+}
+
+/*
+ * Would the thread find nothing to do, nor anything to tell?  Waking it each
+ * time costs more than all else that is done for eviction in an idle epoch.
+ */
+static bool nothing_to_do(const RwpEvictor *e, const RwpAgeMap *map)
+{
+    RwpEvictState state = rwp_evict_state_decided(&e->decision);
+
+    if (!e->config.engine) {
+        return true;
+    }
+    return rwp_tracker_watching(e->em.tracker) &&
+           rwp_evict_state_equal(&e->status.is, &state) &&
+           (e->decision.budget < e->em.memory.page_size ||
+            nothing_cold(e, map, cold_age(e, map)));
+}
+
 static void epoch_ended(void *opaque, const RwpAgeMap *map,
                         uint32_t interval_ms)
 {
@@ -195,7 +257,10 @@ static void epoch_ended(void *opaque, const RwpAgeMap *map,
                                e->decision.refaulted, e->decision.allowed);
 
     WITH_QEMU_LOCK_GUARD(&e->lock) {
-        set_due(e);
+        /* What it is at now follows from an older decision. */
+        if (!e->asleep || !nothing_to_do(e, map)) {
+            set_due(e);
+        }
     }
 }
 
@@ -204,16 +269,11 @@ static void ages_reset(void *opaque)
     RwpEvictor *e = opaque;
 
     rwp_out_map_reset(e->em.outs);
+    e->newest = 0;
     memset(e->promotions, 0, sizeof(e->promotions));
     rwp_policy_restart(e->policy);
     void_decision(e);
     e->status.decision = e->decision;
-}
-
-/* The smallest age of pages that were idle for @ms, see hw/rwp/age-map.h. */
-static unsigned age_of_idle_ms(const RwpAgeMap *map, uint64_t ms)
-{
-    return rwp_age_map_idle_age(map, MIN(ms, INT64_MAX / SCALE_MS) * SCALE_MS);
 }
 
 /* The thread. */
@@ -229,12 +289,13 @@ static void add_count(RwpEvictCount *sum, const RwpEvictCount *count)
     sum->ns += count->ns;
 }
 
-/* Add up what a step did, and charge for it. */
-static void account(RwpEvictor *e, const RwpEvictCount *count)
+/* Add up what a step did with pages of @min_age or more, and charge for it. */
+static void account(RwpEvictor *e, const RwpEvictCount *count,
+                    unsigned min_age)
 {
     uint64_t bytes = count->evicted * e->em.memory.page_size;
 
-    rwp_tracker_lock(e->em.tracker);
+    note_newest(e, rwp_tracker_lock(e->em.tracker), min_age);
     rwp_policy_charge(e->policy, bytes, bytes);
     e->decision.budget -= MIN(bytes, e->decision.budget);
     add_count(&e->status.count, count);
@@ -257,7 +318,7 @@ static void run_ages(RwpEvictor *e, RwpEvictJob *whole, unsigned min_age,
     do {
         job.count = (RwpEvictCount) { };
         go_on = rwp_evict_step(&e->em, &job);
-        account(e, &job.count);
+        account(e, &job.count, min_age);
         add_count(&whole->count, &job.count);
     } while (go_on);
     whole->budget = job.budget;
@@ -361,9 +422,7 @@ static void evict_cold(RwpEvictor *e)
     RwpEvictJob job = { .go_on = pace, .opaque = e, .max_age = RWP_AGE_LIMIT };
     const RwpAgeMap *map;
     const char *blocked;
-    uint64_t idle[RWP_AGE_LIMIT + 1];
-    uint64_t done, cold = 0;
-    bool watching, decided, maybe, stuck;
+    bool watching, decided, nothing, stuck;
 
     map = rwp_tracker_lock(e->em.tracker);
     decision = e->decision;
@@ -372,15 +431,8 @@ static void evict_cold(RwpEvictor *e)
     watching = rwp_tracker_watching(e->em.tracker);
     job.engine = config.engine;
     job.budget = decision.budget / e->em.memory.page_size;
-    job.min_age = MAX(e->status.cold_age,
-                      age_of_idle_ms(map, config.min_age_ms));
-    rwp_age_map_idle(map, idle);
-    done = rwp_out_map_out(e->em.outs) + rwp_out_map_kept(e->em.outs);
-    /* Some of what is out may be younger than that: look for it at times. */
-    maybe = e->epochs % RWP_EVICT_RETRY_EPOCHS == 0;
-    for (unsigned age = job.min_age; age <= RWP_AGE_LIMIT; age++) {
-        cold += idle[age];
-    }
+    job.min_age = cold_age(e, map);
+    nothing = nothing_cold(e, map, job.min_age);
     rwp_tracker_unlock(e->em.tracker);
 
     if (!config.engine || (watching && !decided)) {
@@ -400,7 +452,7 @@ static void evict_cold(RwpEvictor *e)
             set_state_locked(e, rwp_evict_state_blocked(blocked));
             return;
         }
-        if (job.budget && (cold > done || maybe)) {
+        if (job.budget && !nothing) {
             run_job(e, &job);
         }
         rwp_tracker_lock(e->em.tracker);
@@ -493,7 +545,9 @@ static void *evictor_thread(void *opaque)
             evict_cold(e);
             qemu_mutex_lock(&e->lock);
         } else {
+            e->asleep = true;
             qemu_cond_wait(&e->wake, &e->lock);
+            e->asleep = false;
         }
     }
     qemu_mutex_unlock(&e->lock);
