@@ -64,7 +64,7 @@ static const char *reason_for_none(const RwpPolicyDecision *d)
     }
     return d->refaulted > d->allowed ?
            "too much of what went comes back" :
-           "of no age would little enough come back";
+           "of no age that is known yet would little enough come back";
 }
 
 RwpEvictState rwp_evict_state_decided(const RwpPolicyDecision *d)

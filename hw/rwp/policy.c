@@ -363,6 +363,15 @@ static bool learning(const RwpPolicy *policy)
            policy->time_ns - policy->start_ns < MAX(ns, MINUTE_NS);
 }
 
+/* Could pages have been @age old for long enough? */
+static bool age_known(const RwpPolicy *policy, unsigned age)
+{
+    uint64_t minute = DIV_ROUND_UP(MINUTE_NS, policy->interval_ns);
+
+    return policy->epochs >=
+           age + MIN(age, MAX(minute, RWP_POLICY_SEEN_EPOCHS));
+}
+
 /* Fill in what follows from ages. */
 static void choose_age(const RwpPolicy *policy, RwpPolicyDecision *decision)
 {
@@ -384,8 +393,10 @@ static void choose_age(const RwpPolicy *policy, RwpPolicyDecision *decision)
         decision->limit = RWP_POLICY_LIMIT_REFAULT_TARGET;
     } else if (floor == RWP_POLICY_NONE) {
         decision->limit = RWP_POLICY_LIMIT_MIN_AGE;
-    } else if (2 * MAX(age, floor) > policy->epochs) {
+    } else if (!age_known(policy, floor)) {
         decision->limit = RWP_POLICY_LIMIT_LEARNING;
+    } else if (!age_known(policy, age)) {
+        decision->limit = RWP_POLICY_LIMIT_REFAULT_TARGET;
     } else {
         decision->limit = age > floor ? RWP_POLICY_LIMIT_REFAULT_TARGET :
                                         RWP_POLICY_LIMIT_MIN_AGE;

@@ -1037,7 +1037,10 @@ static unsigned model_cold_age(const Trace *t, uint64_t refaulted,
         *limit = "refault-target";
         return AGES;
     }
-    if (2 * MAX(age, MIN_AGE) > epochs) {
+    if (age > MIN_AGE && age + MIN(age, 8) > epochs) {
+        /* It has not been watched for long enough. */
+        *state = "limited";
+        *limit = "refault-target";
         return AGES;
     }
     *state = "active";

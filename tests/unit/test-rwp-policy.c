@@ -96,6 +96,17 @@ static void fed_learn(Fed *fed)
     } while (fed->decision.limit == RWP_POLICY_LIMIT_LEARNING);
 }
 
+/* ... until some age is cold. */
+static void fed_decide(Fed *fed)
+{
+    unsigned epochs = 0;
+
+    do {
+        fed_run(fed, 1);
+        g_assert_cmpuint(++epochs, <, 10000);
+    } while (fed->decision.cold_age == RWP_POLICY_NONE);
+}
+
 static void check_stopped(const Fed *fed, RwpPolicyLimit limit)
 {
     g_assert_cmpuint(fed->decision.cold_age, ==, RWP_POLICY_NONE);
@@ -293,6 +304,17 @@ static bool oracle_learning(const Oracle *o)
            ns < o->config.learning_ms * MS;
 }
 
+/* Of pages of that age, a minute and 8 epochs were seen, or as many epochs. */
+static bool oracle_known(const Oracle *o, unsigned age)
+{
+    unsigned more = 8;
+
+    while (more * o->interval_ns < MINUTE) {
+        more++;
+    }
+    return o->epochs->len >= MIN(age + more, 2 * age);
+}
+
 /* All but the budget. */
 static RwpPolicyDecision oracle_decide(const Oracle *o)
 {
@@ -314,8 +336,10 @@ static RwpPolicyDecision oracle_decide(const Oracle *o)
         d.limit = RWP_POLICY_LIMIT_REFAULT_TARGET;
     } else if (floor > RWP_AGE_LIMIT) {
         d.limit = RWP_POLICY_LIMIT_MIN_AGE;
-    } else if (o->epochs->len < 2 * MAX(age, floor)) {
+    } else if (!oracle_known(o, floor)) {
         d.limit = RWP_POLICY_LIMIT_LEARNING;
+    } else if (!oracle_known(o, MAX(age, floor))) {
+        d.limit = RWP_POLICY_LIMIT_REFAULT_TARGET;
     } else {
         d.cold_age = MAX(age, floor);
         d.limit = d.cold_age == floor ? RWP_POLICY_LIMIT_MIN_AGE :
@@ -515,7 +539,7 @@ static void test_learning(void)
     /* Another interval, another meaning of ages. */
     fed_run(fed, 10);
     fed->sample.interval_ns = 5 * SECOND;
-    fed_run(fed, 47);
+    fed_run(fed, 35);
     check_stopped(fed, RWP_POLICY_LIMIT_LEARNING);
     fed_run(fed, 1);
     g_assert_cmpuint(fed->decision.cold_age, ==, 24);
@@ -557,18 +581,47 @@ static void test_min_age(void)
 }
 
 /* What no page could have been yet is not known to be cheap. */
-static void test_twice_the_age(void)
+static void test_known_ages(void)
 {
-    RwpPolicyConfig config = defaults();
-    g_autoptr(Fed) fed = NULL;
+    static const struct {
+        unsigned interval_s;
+        unsigned age;
+        unsigned epochs;
+    } cases[] = {
+        /* 8 epochs more, */
+        { 60, 20, 28 },
+        { 30, 80, 88 },
+        /* a minute more, */
+        { 2, 150, 180 },
+        { 2, 31, 61 },
+        /* or twice the age, and 24 in any case. */
+        { 1, 50, 100 },
+        { 60, 12, 24 },
+    };
 
-    config.min_age_ms = 0;
-    fed = fed_new(&config, 60 * SECOND);
-    fed->promotions[20] = 1000;
-    fed_run(fed, 41);
-    check_stopped(fed, RWP_POLICY_LIMIT_LEARNING);
-    fed_run(fed, 1);
-    g_assert_cmpuint(fed->decision.cold_age, ==, 21);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        RwpPolicyConfig config = defaults();
+        g_autoptr(Fed) fed = NULL;
+        unsigned learning;
+
+        config.min_age_ms = 0;
+        config.learning_ms = 0;
+        fed = fed_new(&config, cases[i].interval_s * SECOND);
+        fed->promotions[cases[i].age - 1] = 1000;
+        /* The first epoch only sets the clock. */
+        learning = MAX(60 / cases[i].interval_s, 23);
+        fed_run(fed, learning);
+        check_stopped(fed, RWP_POLICY_LIMIT_LEARNING);
+        if (cases[i].epochs > learning + 1) {
+            /* From here on it is the target that would need what is not known. */
+            fed_run(fed, 1);
+            check_stopped(fed, RWP_POLICY_LIMIT_REFAULT_TARGET);
+            fed_run(fed, cases[i].epochs - learning - 2);
+            check_stopped(fed, RWP_POLICY_LIMIT_REFAULT_TARGET);
+        }
+        fed_run(fed, 1);
+        g_assert_cmpuint(fed->decision.cold_age, ==, cases[i].age);
+    }
 }
 
 static void test_target(void)
@@ -934,7 +987,7 @@ static void test_intervals(void)
         fed_update(fed);
         check_stopped(fed, RWP_POLICY_LIMIT_LEARNING);
         if (intervals[i] > 1 && intervals[i] < INT64_MAX) {
-            fed_learn(fed);
+            fed_decide(fed);
             g_assert_cmpuint(fed->decision.cold_age, ==, 21);
             g_assert_cmpuint(fed->decision.budget, >, 0);
         } else {
@@ -1833,7 +1886,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rwp/policy/defaults", test_defaults);
     g_test_add_func("/rwp/policy/learning", test_learning);
     g_test_add_func("/rwp/policy/min-age", test_min_age);
-    g_test_add_func("/rwp/policy/learning/twice", test_twice_the_age);
+    g_test_add_func("/rwp/policy/known-ages", test_known_ages);
     g_test_add_func("/rwp/policy/target", test_target);
     add_with("/rwp/policy/single-access", single_ms, ARRAY_SIZE(single_ms),
              test_single_access);

@@ -26,10 +26,12 @@
  * - "Past minutes" do not overlap, so that an epoch counts in one of them only.
  *   The newest RWP_POLICY_HISTORY at most are kept.  With a percentile of 98
  *   one bad minute is forgiven once 50 are known; of fewer the worst counts.
- * - An age is cold only when twice as many epochs have been seen.  No access
- *   can have been at an age that no page had yet, so in a short history every
- *   age near its length looks cheap.  After a change of the interval this also
- *   keeps ages of the former one from being taken for older than they are.
+ * - An age is cold only when pages could have been that old for a minute, and
+ *   for RWP_POLICY_SEEN_EPOCHS; or for as many epochs as the age, if that is
+ *   less.  No access can have been at an age that no page had yet, so in a
+ *   short history every age near its length looks cheap.  After a change of the
+ *   interval this also keeps ages of the former one from being taken for older
+ *   than they are.
  * - One piece (evict_unit) a minute is always allowed if the target is not 0:
  *   less cannot be told from chance.
  * - Pages that were really out count too: while more of them come back than
@@ -70,6 +72,9 @@
  */
 #define RWP_POLICY_LEARN_EPOCHS 24
 
+/* Epochs in which pages could have been as old as the cold age; see above. */
+#define RWP_POLICY_SEEN_EPOCHS 8
+
 /* What rwp_policy_config_init() sets. */
 #define RWP_POLICY_REFAULT_TARGET 2000
 #define RWP_POLICY_MIN_AGE_MS 120000
@@ -104,8 +109,8 @@ typedef struct RwpPolicyConfig {
 
     /*
      * Nothing goes in this time from the start, in milliseconds.  A minute,
-     * RWP_POLICY_LEARN_EPOCHS epochs, and twice the cold age are always waited
-     * for.  Default 120 s: the usual window of the working set.
+     * RWP_POLICY_LEARN_EPOCHS epochs, and until the cold age is known are
+     * always waited for.  Default 120 s: the usual window of the working set.
      */
     uint64_t learning_ms;
 
@@ -162,8 +167,9 @@ typedef struct RwpPolicySample {
 /* What stops more from going. */
 typedef enum RwpPolicyLimit {
     RWP_POLICY_LIMIT_NONE,          /* nothing: there is no younger page */
-    RWP_POLICY_LIMIT_LEARNING,      /* too little is known yet */
-    RWP_POLICY_LIMIT_REFAULT_TARGET,/* a smaller cold age would cost too much */
+    RWP_POLICY_LIMIT_LEARNING,      /* too little is known yet of any age */
+    /* A smaller cold age would cost too much, or all that are known would. */
+    RWP_POLICY_LIMIT_REFAULT_TARGET,
     RWP_POLICY_LIMIT_MIN_AGE,       /* ... would be below min_age_ms */
     RWP_POLICY_LIMIT_MAX_RATE,      /* these four: less may go than is cold */
     RWP_POLICY_LIMIT_MIN_RESIDENT,
