@@ -185,6 +185,35 @@ static uint64_t allowed_rate(const RwpPolicy *policy, uint64_t working_set)
            MAX(pages, config->evict_unit / config->page_size) : 0;
 }
 
+/* The square root of @n, rounded up; @n is not 0 and below 2^54. */
+static uint64_t root_up(uint64_t n)
+{
+    uint64_t below = 0;
+
+    for (uint64_t bit = UINT64_C(1) << 26; bit; bit >>= 1) {
+        if ((below + bit) * (below + bit) < n) {
+            below += bit;
+        }
+    }
+    return below + 1;
+}
+
+/*
+ * What is aimed at so that chance does not make it more than @allowed: less by
+ * two standard deviations of as many pieces, each of which comes by itself.
+ */
+static uint64_t aimed_rate(const RwpPolicy *policy, uint64_t allowed)
+{
+    const RwpPolicyConfig *config = &policy->config;
+    uint64_t piece = config->evict_unit / config->page_size;
+    uint64_t pieces = MIN(allowed / piece, COUNT_MAX);
+
+    if (!pieces) {
+        return allowed;
+    }
+    return MAX(sat_sub(allowed, sat_mul(root_up(4 * pieces), piece)), piece);
+}
+
 /* @count within @ns, as a rate a minute.  Less than a minute counts as one. */
 static uint64_t rate_of(uint64_t count, int64_t ns)
 {
@@ -239,7 +268,7 @@ static void judge_history(RwpPolicy *policy)
         const Minute *minute = past_minute(policy, i);
         uint64_t allowed = allowed_rate(policy, minute->working_set);
 
-        count[best_age(minute->rate, allowed)]++;
+        count[best_age(minute->rate, aimed_rate(policy, allowed))]++;
     }
     for (unsigned seen = count[0]; seen < rank; seen += count[age]) {
         age++;
@@ -366,10 +395,11 @@ static bool learning(const RwpPolicy *policy)
 /* Could pages have been @age old for long enough? */
 static bool age_known(const RwpPolicy *policy, unsigned age)
 {
-    uint64_t minute = DIV_ROUND_UP(MINUTE_NS, policy->interval_ns);
+    uint64_t more = DIV_ROUND_UP(RWP_POLICY_SEEN_MINUTES * MINUTE_NS,
+                                 policy->interval_ns);
 
     return policy->epochs >=
-           age + MIN(age, MAX(minute, RWP_POLICY_SEEN_EPOCHS));
+           age + MIN(age, MAX(more, RWP_POLICY_SEEN_EPOCHS));
 }
 
 /* Fill in what follows from ages. */
@@ -382,7 +412,8 @@ static void choose_age(const RwpPolicy *policy, RwpPolicyDecision *decision)
 
     rates_of(span, rate);
     rate[RWP_POLICY_NONE] = 0;
-    age = MAX(best_age(rate, decision->allowed), policy->age_by_history);
+    age = MAX(best_age(rate, aimed_rate(policy, decision->allowed)),
+              policy->age_by_history);
     decision->refaulted = rate_of(span->refaulted, span->ns);
     decision->cold_age = RWP_POLICY_NONE;
 

@@ -994,9 +994,15 @@ static uint64_t a_minute(uint64_t pages)
 
 static unsigned best_age(const Trace *t, unsigned i)
 {
+    uint64_t spare = 0, aimed;
     unsigned age = 0;
 
-    while (age < AGES && a_minute(t->back[i][age]) > t->allowed[i]) {
+    /* Two standard deviations are left to chance. */
+    while (spare * spare < 4 * t->allowed[i]) {
+        spare++;
+    }
+    aimed = MAX(t->allowed[i], spare + 1) - spare;
+    while (age < AGES && a_minute(t->back[i][age]) > aimed) {
         age++;
     }
     return age;
