@@ -32,8 +32,10 @@
 #include "exec/ramblock-observer.h"
 #include "system/runstate.h"
 #include "system/system.h"
+#include "migration/page-heat.h"
 #include "hw/rwp/backend.h"
 #include "hw/rwp/evict-properties.h"
+#include "hw/rwp/heat.h"
 #include "hw/rwp/stats.h"
 #include "hw/rwp/step-aside.h"
 #include "trace.h"
@@ -749,6 +751,7 @@ static void rwp_backend_class_init(ObjectClass *oc, void *data)
         "Let transparent huge pages back private memory (off: see every page"
         " by itself)");
     rwp_evict_properties_add(oc);
+    rwp_heat_class_init(oc);
 }
 
 static const TypeInfo rwp_backend_info = {
@@ -758,6 +761,10 @@ static const TypeInfo rwp_backend_info = {
     .instance_init = rwp_backend_instance_init,
     .instance_finalize = rwp_backend_finalize,
     .class_init = rwp_backend_class_init,
+    .interfaces = (InterfaceInfo[]) {
+        { TYPE_PAGE_HEAT },
+        { }
+    },
 };
 
 static void register_types(void)

@@ -697,6 +697,11 @@ void rwp_evictor_status(const RwpEvictor *e, RwpEvictStatus *status)
     status->out = rwp_out_map_out(e->em.outs);
 }
 
+const RwpOutMap *rwp_evictor_outs(const RwpEvictor *e)
+{
+    return e->em.outs;
+}
+
 const RwpPolicy *rwp_evictor_policy(const RwpEvictor *e)
 {
     return e->policy;

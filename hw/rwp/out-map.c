@@ -119,6 +119,30 @@ uint64_t rwp_out_map_kept(const RwpOutMap *map)
     return map->nr_kept;
 }
 
+uint64_t rwp_out_map_same(const RwpOutMap *map, uint64_t from, uint64_t end,
+                          bool *out)
+{
+    uint64_t stop = end;
+
+    check_range(map, 0, end);
+    assert(from < end);
+    *out = map->nr_out && test_bit(from, map->out);
+    if (*out) {
+        stop = find_next_zero_bit(map->out, end, from);
+    } else if (map->nr_out) {
+        stop = find_next_bit(map->out, end, from);
+    }
+    return stop - from;
+}
+
+uint64_t rwp_out_map_count(const RwpOutMap *map, uint64_t first,
+                           uint64_t count)
+{
+    check_range(map, first, count);
+    return map->nr_out && count ?
+           bitmap_count_one_with_offset(map->out, first, count) : 0;
+}
+
 uint64_t rwp_out_map_metadata(const RwpOutMap *map)
 {
     return sizeof(*map) +

@@ -147,3 +147,8 @@ const char *rwp_step_aside_reason(bool *detach)
     *detach = aside.detach;
     return aside.reason;
 }
+
+bool rwp_step_aside_forgets(void)
+{
+    return aside.forget;
+}

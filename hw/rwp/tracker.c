@@ -761,6 +761,13 @@ bool rwp_tracker_watching(const RwpTracker *t)
            rwp_age_map_epochs(t->map);
 }
 
+uint64_t rwp_tracker_intervals(const RwpTracker *t)
+{
+    uint64_t epochs = rwp_age_map_epochs(t->map);
+
+    return qatomic_read(&t->started) && epochs ? epochs - 1 : 0;
+}
+
 void rwp_tracker_set_interval(RwpTracker *t, uint32_t ms)
 {
     assert(ms >= RWP_INTERVAL_MIN_MS && ms <= RWP_INTERVAL_MAX_MS);

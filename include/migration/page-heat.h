@@ -61,7 +61,8 @@ struct PageHeatClass {
     /*
      * @next_run: the first run of pages within [@from, @end) that were ever
      * seen accessed.  Pages between two runs were not: they are absent, or
-     * nothing is known of them.  By any thread; takes no lock for long.
+     * nothing is known of them.  A long run may be told in pieces.  By any
+     * thread; takes no lock for long.
      *
      * Returns false if there is none.
      */

@@ -114,6 +114,24 @@ static void check_next_in(const Pair *t, uint64_t from, uint64_t end)
     }
 }
 
+static void check_same(const Pair *t, uint64_t from, uint64_t end)
+{
+    uint64_t stop = from;
+    bool out;
+
+    g_assert_cmpuint(rwp_out_map_count(t->map, from, end - from), ==,
+                     model_count(t, from, end - from, OUT));
+    if (from == end) {
+        return;
+    }
+    while (stop < end && (t->where[stop] == OUT) == (t->where[from] == OUT)) {
+        stop++;
+    }
+    g_assert_cmpuint(rwp_out_map_same(t->map, from, end, &out), ==,
+                     stop - from);
+    g_assert_cmpint(out, ==, t->where[from] == OUT);
+}
+
 /* Ask everything there is to ask. */
 static void check(const Pair *t)
 {
@@ -126,6 +144,8 @@ static void check(const Pair *t)
         uint64_t from = between(0, t->npages);
 
         check_next_in(t, from, t->npages);
+        check_same(t, from, t->npages);
+        check_same(t, from, between(from, t->npages));
         check_next_in(t, from, between(from, t->npages));
         check_next_in(t, 0, from);
     }

@@ -127,6 +127,9 @@ void rwp_evictor_tracking_changed(RwpEvictor *evictor);
 
 void rwp_evictor_status(const RwpEvictor *evictor, RwpEvictStatus *status);
 
+/* rwp_evictor_outs: which pages are out. */
+const RwpOutMap *rwp_evictor_outs(const RwpEvictor *evictor);
+
 const RwpPolicy *rwp_evictor_policy(const RwpEvictor *evictor);
 
 /* rwp_evictor_metadata: bytes of host memory in use. */

@@ -61,6 +61,19 @@ bool rwp_out_map_next_in(const RwpOutMap *map, uint64_t from, uint64_t end,
                          RwpPageRange *run);
 
 /*
+ * rwp_out_map_same: how many pages from @from on, which is below @end, are out
+ * like it, or in like it; only those below @end are looked at.
+ *
+ * @out: set to which of the two
+ */
+uint64_t rwp_out_map_same(const RwpOutMap *map, uint64_t from, uint64_t end,
+                          bool *out);
+
+/* rwp_out_map_count: how many pages of the range are out. */
+uint64_t rwp_out_map_count(const RwpOutMap *map, uint64_t first,
+                           uint64_t count);
+
+/*
  * rwp_out_map_metadata: bytes of host memory that the map occupies now, at
  * most.
  */

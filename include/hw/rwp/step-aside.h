@@ -21,4 +21,10 @@ void rwp_step_aside_init(void);
  */
 const char *rwp_step_aside_reason(bool *detach);
 
+/*
+ * rwp_step_aside_forgets: the memory is being given new contents, so what is
+ * known of its pages tells nothing about these.  Needs the BQL.
+ */
+bool rwp_step_aside_forgets(void);
+
 #endif /* HW_RWP_STEP_ASIDE_H */

@@ -145,6 +145,14 @@ bool rwp_tracker_held(const RwpTracker *tracker);
  */
 bool rwp_tracker_watching(const RwpTracker *tracker);
 
+/*
+ * rwp_tracker_intervals: complete intervals that the ages are made from, held
+ * or not; 0 if nothing is known yet.  The first epoch is none: what was found
+ * populated then may have been accessed at any time.  Only between lock and
+ * unlock.
+ */
+uint64_t rwp_tracker_intervals(const RwpTracker *tracker);
+
 /* rwp_tracker_set_interval: @ms within the bounds above. */
 void rwp_tracker_set_interval(RwpTracker *tracker, uint32_t ms);
 

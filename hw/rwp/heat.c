@@ -1,0 +1,112 @@
+/*
+ * What memory-backend-rwp tells migration about its pages
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Ages are read beside the tracker, without its lock, as only
+ * rwp_age_map_next_run() may.  Where pages are is protected by that lock, which
+ * is free while a migration goes out, but for short moments.
+ */
+
+#include "qemu/osdep.h"
+#include "exec/cpu-common.h"
+#include "exec/memory.h"
+#include "migration/page-heat.h"
+#include "hw/rwp/backend.h"
+#include "hw/rwp/heat.h"
+#include "hw/rwp/step-aside.h"
+
+QEMU_BUILD_BUG_ON(PAGE_HEAT_AGE_MAX != RWP_AGE_LIMIT);
+
+/* Pages that are looked through before others get the lock. */
+#define WALK_PAGES (256 * 1024)
+
+static uint64_t page_size_of(RwpBackend *rwp)
+{
+    return qemu_ram_pagesize(MEMORY_BACKEND(rwp)->mr.ram_block);
+}
+
+static bool heat_history(PageHeat *heat, PageHeatHistory *history)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+    RwpTracker *tracker = rwp_backend_tracker(rwp);
+
+    if (!tracker || rwp_step_aside_forgets()) {
+        return false;
+    }
+    rwp_tracker_lock(tracker);
+    *history = (PageHeatHistory) {
+        .page_size = page_size_of(rwp),
+        .intervals = rwp_tracker_intervals(tracker),
+        .interval_ms = rwp_backend_interval(rwp),
+    };
+    rwp_tracker_unlock(tracker);
+    return history->intervals;
+}
+
+static bool heat_next_run(PageHeat *heat, uint64_t from, uint64_t end,
+                          PageHeatRun *run)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+    RwpTracker *tracker = rwp_backend_tracker(rwp);
+    uint64_t page = page_size_of(rwp);
+    uint64_t at = from / page, stop = end / page;
+    RwpAgeRun ages = { };
+    bool out;
+
+    while (tracker && at < stop && !ages.count) {
+        uint64_t limit = MIN(at + WALK_PAGES, stop);
+
+        rwp_age_map_next_run(rwp_tracker_map(tracker), at, limit, &ages);
+        at = limit;
+    }
+    if (!ages.count) {
+        return false;
+    }
+    rwp_tracker_lock(tracker);
+    ages.count = rwp_out_map_same(rwp_evictor_outs(rwp_backend_evictor(rwp)),
+                                  ages.first, ages.first + ages.count, &out);
+    rwp_tracker_unlock(tracker);
+    *run = (PageHeatRun) {
+        .offset = ages.first * page,
+        .length = ages.count * page,
+        .age = ages.age,
+        .out = out,
+    };
+    return true;
+}
+
+static uint64_t heat_out(PageHeat *heat, uint64_t offset, uint64_t length)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+    RwpTracker *tracker = rwp_backend_tracker(rwp);
+    uint64_t page = page_size_of(rwp);
+    uint64_t at = offset / page, end = at + length / page;
+    uint64_t pages = 0;
+
+    while (tracker && at < end) {
+        uint64_t count = MIN(WALK_PAGES, end - at);
+
+        rwp_tracker_lock(tracker);
+        pages += rwp_out_map_count(rwp_evictor_outs(rwp_backend_evictor(rwp)),
+                                   at, count);
+        rwp_tracker_unlock(tracker);
+        at += count;
+    }
+    return pages * page;
+}
+
+static void heat_give_back(PageHeat *heat, uint64_t offset, uint64_t length)
+{
+    /* The evictor finds them cold again when the migration is over. */
+}
+
+void rwp_heat_class_init(ObjectClass *oc)
+{
+    PageHeatClass *phc = PAGE_HEAT_CLASS(oc);
+
+    phc->history = heat_history;
+    phc->next_run = heat_next_run;
+    phc->out = heat_out;
+    phc->give_back = heat_give_back;
+}
