@@ -51,6 +51,45 @@ static uint64_t npages_of(const RwpEvictMemory *em)
     return em->memory.size / em->memory.page_size;
 }
 
+/* Does what the kernel says of accesses tell of the guest?  Lock held. */
+static bool may_go_on(const RwpEvictMemory *em, const RwpEvictJob *job)
+{
+    return job->held ? rwp_tracker_marking(em->tracker) :
+                       rwp_tracker_watching(em->tracker);
+}
+
+/* The first run of pages in [@from, @end) that may go, as far as is known. */
+static bool next_cold(RwpEvictMemory *em, const RwpEvictJob *job,
+                      const RwpAgeMap *map, uint64_t from, uint64_t end,
+                      RwpPageRange *cold)
+{
+    size_t low = 0, high = job->nr_only;
+
+    if (!job->only) {
+        return rwp_cold_walk_next(map, em->outs, from, end, job->min_age,
+                                  job->max_age, cold);
+    }
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (job->only[mid].first + job->only[mid].count <= from) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    for (; low < job->nr_only && job->only[low].first < end; low++) {
+        const RwpPageRange *r = &job->only[low];
+
+        if (rwp_cold_walk_next(map, em->outs, MAX(r->first, from),
+                               MIN(r->first + r->count, end), job->min_age,
+                               job->max_age, cold)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * The first run of pages that may go, from job->next on.  Returns with the
  * lock held.
@@ -61,11 +100,10 @@ static const RwpAgeMap *find_cold(RwpEvictMemory *em, RwpEvictJob *job,
     const RwpAgeMap *map = rwp_tracker_lock(em->tracker);
     uint64_t npages = npages_of(em);
 
-    while (rwp_tracker_watching(em->tracker) && job->next < npages) {
+    while (may_go_on(em, job) && job->next < npages) {
         uint64_t end = MIN(job->next + WALK_PAGES, npages);
 
-        if (rwp_cold_walk_next(map, em->outs, job->next, end, job->min_age,
-                               job->max_age, cold)) {
+        if (next_cold(em, job, map, job->next, end, cold)) {
             return map;
         }
         job->next = end;
@@ -130,8 +168,7 @@ static bool take_cold(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
 {
     RwpPageRange cold;
 
-    while (rwp_cold_walk_next(map, em->outs, from, end, job->min_age,
-                              job->max_age, &cold)) {
+    while (next_cold(em, job, map, from, end, &cold)) {
         from = cold.first + cold.count;
         job->next = cold.first;
         if (stretch->nr == ARRAY_SIZE(stretch->ranges) ||

@@ -61,6 +61,13 @@ struct RwpEvictor {
     QemuMutex lock;
     QemuCond wake;
     QSIMPLEQ_HEAD(, Request) requests;
+    GArray *returned;           /* RwpPageRange: given back, oldest first */
+    uint64_t nr_returned;       /* pages of these */
+
+    /* Only used by the thread: what was given back and armed since. */
+    GArray *armed;              /* RwpPageRange */
+    int64_t armed_ns;           /* when, by get_clock() */
+    const RwpReclaimEngine *last_engine;    /* likewise: which made pages go */
 };
 
 void rwp_evict_config_init(RwpEvictConfig *config)
@@ -452,7 +459,8 @@ static void evict_cold(RwpEvictor *e)
             set_state_locked(e, rwp_evict_state_blocked(blocked));
             return;
         }
-        if (job.budget && !nothing) {
+        e->last_engine = config.engine;
+        if (job.budget && (cold > done || maybe)) {
             run_job(e, &job);
         }
         rwp_tracker_lock(e->em.tracker);
@@ -519,6 +527,101 @@ static EvictionLimit evict_by_hand(RwpEvictor *e, const Request *request,
     return job->count.kept ? EVICTION_LIMIT_KEPT : EVICTION_LIMIT_MIN_AGE;
 }
 
+/*
+ * Arm what of @returned is out, by what is known, and add it to e->armed: it
+ * is in now.  What the guest accesses next will show.
+ */
+static void arm_returned(RwpEvictor *e, const RwpPageRange *returned)
+{
+    uint64_t at = returned->first, end = at + returned->count;
+
+    while (at < end) {
+        RwpPageRange r = { .first = at };
+        bool armed = false, out;
+
+        rwp_tracker_lock(e->em.tracker);
+        r.count = rwp_out_map_same(e->em.outs, at, end, &out);
+        if (out && rwp_tracker_marking(e->em.tracker)) {
+            rwp_out_map_set_in(e->em.outs, r.first, r.count);
+            armed = rwp_tracker_arm(e->em.tracker, r.first, r.count);
+        }
+        rwp_tracker_unlock(e->em.tracker);
+        if (armed) {
+            g_array_append_val(e->armed, r);
+        }
+        at += r.count;
+    }
+}
+
+/* For sorting ranges by address. */
+static gint compare_ranges(gconstpointer a, gconstpointer b)
+{
+    const RwpPageRange *x = a, *y = b;
+
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* What was armed and is so still goes out again. */
+static void evict_armed(RwpEvictor *e, GArray *armed)
+{
+    RwpEvictJob job = {
+        .max_age = RWP_AGE_LIMIT,
+        .budget = e->npages,
+        .held = true,
+        .engine = e->last_engine,
+        .go_on = until_stopped,
+        .opaque = e,
+        .only = (const RwpPageRange *)armed->data,
+        .nr_only = armed->len,
+    };
+
+    g_array_sort(armed, compare_ranges);
+    run_ages(e, &job, 0, RWP_AGE_LIMIT);
+    trace_rwp_evictor_gave_back(e, job.count.evicted, job.count.accessed,
+                                job.count.kept);
+}
+
+/*
+ * Have go what was given back a moment ago, and arm what was since.  Reading
+ * makes pages look accessed, so they have to be armed to see what the guest
+ * does; what it did to them before that is not known.
+ */
+static void give_back(RwpEvictor *e)
+{
+    g_autoptr(GArray) returned = NULL;
+    g_autoptr(GArray) armed = e->armed;
+
+    WITH_QEMU_LOCK_GUARD(&e->lock) {
+        returned = e->returned;
+        e->returned = g_array_new(false, false, sizeof(RwpPageRange));
+        e->nr_returned = 0;
+    }
+    e->armed = g_array_new(false, false, sizeof(RwpPageRange));
+    for (guint i = 0; i < returned->len; i++) {
+        arm_returned(e, &g_array_index(returned, RwpPageRange, i));
+    }
+    e->armed_ns = get_clock();
+    if (armed->len && e->last_engine && !e->last_engine->blocked()) {
+        evict_armed(e, armed);
+    }
+}
+
+/* Is it time for that?  If not, @wait_ms may become less.  Lock held. */
+static bool give_back_due(RwpEvictor *e, int64_t *wait_ms)
+{
+    int64_t left_ns;
+
+    if (!e->armed->len) {
+        return e->nr_returned;
+    }
+    if (e->nr_returned * e->em.memory.page_size >= RWP_GIVE_BACK_MAX) {
+        return true;
+    }
+    left_ns = e->armed_ns + RWP_GIVE_BACK_MS * (int64_t)SCALE_MS - get_clock();
+    *wait_ms = DIV_ROUND_UP(MAX(left_ns, 0), SCALE_MS);
+    return left_ns <= 0;
+}
+
 static void *evictor_thread(void *opaque)
 {
     RwpEvictor *e = opaque;
@@ -526,6 +629,7 @@ static void *evictor_thread(void *opaque)
     qemu_mutex_lock(&e->lock);
     while (!e->stop) {
         Request *request = QSIMPLEQ_FIRST(&e->requests);
+        int64_t wait_ms = INT_MAX;
 
         if (request) {
             EvictionLimit limit;
@@ -533,6 +637,7 @@ static void *evictor_thread(void *opaque)
 
             QSIMPLEQ_REMOVE_HEAD(&e->requests, next);
             qemu_mutex_unlock(&e->lock);
+            e->last_engine = request->engine;
             limit = evict_by_hand(e, request, &job);
             request->done(request->opaque, &job.count, limit);
             g_free(request);
@@ -544,10 +649,12 @@ static void *evictor_thread(void *opaque)
             qemu_mutex_unlock(&e->lock);
             evict_cold(e);
             qemu_mutex_lock(&e->lock);
+        } else if (give_back_due(e, &wait_ms)) {
+            qemu_mutex_unlock(&e->lock);
+            give_back(e);
+            qemu_mutex_lock(&e->lock);
         } else {
-            e->asleep = true;
-            qemu_cond_wait(&e->wake, &e->lock);
-            e->asleep = false;
+            qemu_cond_timedwait(&e->wake, &e->lock, wait_ms);
         }
     }
     qemu_mutex_unlock(&e->lock);
@@ -592,6 +699,8 @@ RwpEvictor *rwp_evictor_new(RwpTracker *tracker, const RwpTrackedMemory *memory,
     qemu_mutex_init(&e->lock);
     qemu_cond_init(&e->wake);
     QSIMPLEQ_INIT(&e->requests);
+    e->returned = g_array_new(false, false, sizeof(RwpPageRange));
+    e->armed = g_array_new(false, false, sizeof(RwpPageRange));
     rwp_tracker_set_listener(tracker, &listener);
     rwp_evictor_configure(e, config);
     return e;
@@ -603,6 +712,8 @@ void rwp_evictor_free(RwpEvictor *e)
         rwp_evictor_stop(e);
         qemu_cond_destroy(&e->wake);
         qemu_mutex_destroy(&e->lock);
+        g_array_free(e->returned, true);
+        g_array_free(e->armed, true);
         rwp_policy_free(e->policy);
         rwp_out_map_free(e->em.outs);
         g_free(e);
@@ -666,6 +777,32 @@ void rwp_evictor_by_hand(RwpEvictor *e, const RwpReclaimEngine *engine,
     QSIMPLEQ_INSERT_TAIL(&e->requests, request, next);
     qemu_cond_signal(&e->wake);
     qemu_mutex_unlock(&e->lock);
+}
+
+void rwp_evictor_give_back(RwpEvictor *e, uint64_t first, uint64_t count)
+{
+    QEMU_LOCK_GUARD(&e->lock);
+    RwpPageRange *last = e->returned->len ?
+                         &g_array_index(e->returned, RwpPageRange,
+                                        e->returned->len - 1) : NULL;
+
+    assert(first <= e->npages && count <= e->npages - first);
+    if (!e->started || !count) {
+        /* Nothing ever went. */
+        return;
+    }
+    if (last && last->first + last->count == first) {
+        last->count += count;
+    } else {
+        RwpPageRange range = { .first = first, .count = count };
+
+        g_array_append_val(e->returned, range);
+    }
+    e->nr_returned += count;
+    if (e->returned->len == 1 ||
+        e->nr_returned * e->em.memory.page_size >= RWP_GIVE_BACK_MAX) {
+        qemu_cond_signal(&e->wake);
+    }
 }
 
 void rwp_evictor_stop(RwpEvictor *e)

@@ -98,7 +98,13 @@ static uint64_t heat_out(PageHeat *heat, uint64_t offset, uint64_t length)
 
 static void heat_give_back(PageHeat *heat, uint64_t offset, uint64_t length)
 {
-    /* The evictor finds them cold again when the migration is over. */
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+    uint64_t page = page_size_of(rwp);
+
+    if (rwp_backend_tracker(rwp)) {
+        rwp_evictor_give_back(rwp_backend_evictor(rwp), offset / page,
+                              length / page);
+    }
 }
 
 void rwp_heat_class_init(ObjectClass *oc)

@@ -728,7 +728,9 @@ void rwp_tracker_hold(RwpTracker *t, bool detached)
     fail_requests(t);
     trace_rwp_hold(t->name, detached);
     if (detached) {
+        tracker_lock(t);
         detach(t);
+        tracker_unlock(t);
     }
 }
 
@@ -759,6 +761,18 @@ bool rwp_tracker_watching(const RwpTracker *t)
 {
     return qatomic_read(&t->started) && !t->held && !t->blind &&
            rwp_age_map_epochs(t->map);
+}
+
+bool rwp_tracker_marking(const RwpTracker *t)
+{
+    return qatomic_read(&t->started) && t->held && t->uffd >= 0;
+}
+
+bool rwp_tracker_arm(RwpTracker *t, uint64_t first, uint64_t count)
+{
+    assert(rwp_tracker_marking(t));
+    return uffd_rwp_arm(t->uffd, page_address(t, first),
+                        count << t->page_shift) >= 0;
 }
 
 uint64_t rwp_tracker_intervals(const RwpTracker *t)

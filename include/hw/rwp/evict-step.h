@@ -39,6 +39,11 @@ typedef struct RwpEvictJob {
     unsigned max_age;
     uint64_t budget;            /* pages that may go yet */
     uint64_t next;              /* page that the next step begins with */
+    bool held;                  /* while the tracker is held, and only then */
+
+    /* If not NULL: only pages of these ranges, which are ascending, may go. */
+    const RwpPageRange *only;
+    size_t nr_only;
     const RwpReclaimEngine *engine;
 
     /*

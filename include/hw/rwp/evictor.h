@@ -15,6 +15,9 @@
  *
  * Pages that the host kept are not tried again for RWP_EVICT_RETRY_EPOCHS.
  *
+ * While the tracker is held for a reader of all memory, nothing goes by itself,
+ * but what was out and is read can be given back (rwp_evictor_give_back()).
+ *
  * Locking: new, configure, by_hand, stop and free are called by one thread at
  * a time (for a backend: with the BQL).  The evictor's thread takes no lock
  * but its own and the tracker's, so it can be joined with the BQL held; that
@@ -24,11 +27,19 @@
 #ifndef HW_RWP_EVICTOR_H
 #define HW_RWP_EVICTOR_H
 
-#include "hw/rwp/evict-state.h"
+#include "qapi/qapi-types-working-set.h"
+#include "qemu/units.h"
 #include "hw/rwp/evict-step.h"
 
 /* Epochs until pages are tried again that the host kept. */
 #define RWP_EVICT_RETRY_EPOCHS 16
+
+/*
+ * What was given back is watched for so long for accesses by the guest, in
+ * milliseconds, unless as much as this follows, in bytes: it occupies memory.
+ */
+#define RWP_GIVE_BACK_MS    100
+#define RWP_GIVE_BACK_MAX   (8 * MiB)
 
 /* Bounds, inclusive. */
 #define RWP_WINDOW_MAX_S    (24 * 60 * 60)
@@ -113,6 +124,16 @@ void rwp_evictor_configure(RwpEvictor *evictor, const RwpEvictConfig *config);
 void rwp_evictor_by_hand(RwpEvictor *evictor, const RwpReclaimEngine *engine,
                          uint64_t bytes, uint64_t min_age_ms,
                          RwpEvictDone *done, void *opaque);
+
+/*
+ * rwp_evictor_give_back: somebody who is not the guest, and for whom the
+ * tracker is held, has read @count pages from @first on and does not need them
+ * any more.  Those that were out go out again, unless they are accessed within
+ * the next moment (RWP_GIVE_BACK_MS, or less if much is given back), or the
+ * tracker is released before.  By any thread, which must not hold the
+ * tracker's lock; cheap, for the evictor's thread does the work.
+ */
+void rwp_evictor_give_back(RwpEvictor *evictor, uint64_t first, uint64_t count);
 
 /* rwp_evictor_stop: join the thread; what was asked for by hand ends. */
 void rwp_evictor_stop(RwpEvictor *evictor);

@@ -146,6 +146,21 @@ bool rwp_tracker_held(const RwpTracker *tracker);
 bool rwp_tracker_watching(const RwpTracker *tracker);
 
 /*
+ * rwp_tracker_marking: held, but accesses still take the arming away from
+ * pages, for the memory is registered.  Only between lock and unlock.
+ */
+bool rwp_tracker_marking(const RwpTracker *tracker);
+
+/*
+ * rwp_tracker_arm: arm @count pages from @first on, so that the next access to
+ * them shows.  Only while rwp_tracker_marking(), between lock and unlock;
+ * takes as long as the kernel does.
+ *
+ * Returns false if that failed: nothing is known of the pages then.
+ */
+bool rwp_tracker_arm(RwpTracker *tracker, uint64_t first, uint64_t count);
+
+/*
  * rwp_tracker_intervals: complete intervals that the ages are made from, held
  * or not; 0 if nothing is known yet.  The first epoch is none: what was found
  * populated then may have been accessed at any time.  Only between lock and
