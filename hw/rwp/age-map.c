@@ -38,6 +38,9 @@
 #define RING         254
 #define SWEEP_SLICES 32
 
+/* Epochs that were seen elsewhere are not believed to be more: no overflows. */
+#define RESUMED_MAX  (UINT64_C(1) << 48)
+
 /* One more: the epoch being recorded ages pages before its own sweep. */
 QEMU_BUILD_BUG_ON(RWP_AGE_LIMIT + SWEEP_SLICES + 1 >= RING);
 
@@ -55,6 +58,7 @@ struct RwpAgeMap {
     uint64_t epoch;             /* last one begun */
     bool open;                  /* @epoch is being recorded */
     uint8_t current;            /* stamp of @epoch */
+    uint8_t seen;               /* argument of stamp_seen() */
     int64_t start_ns;           /* accesses are seen since then */
     int64_t end_ns[256];        /* by stamp: when that epoch ended */
 
@@ -485,6 +489,49 @@ void rwp_age_map_set_huge(RwpAgeMap *map, uint64_t first, uint64_t count,
     for (; first < end; first = ROUND_UP(first + 1, RWP_EXTENT_PAGES)) {
         set_huge(map, first / RWP_EXTENT_PAGES, huge);
     }
+}
+
+void rwp_age_map_resume(RwpAgeMap *map, uint64_t epochs)
+{
+    assert(!map->epoch && epochs);
+    map->epoch = MIN(epochs, RESUMED_MAX);
+    map->current = stamp_of(map->epoch);
+    update_ages(map);
+}
+
+static uint8_t stamp_seen(RwpAgeMap *map, uint8_t old, uint64_t n)
+{
+    return old != STAMP_ABSENT && map->age[old] <= map->age[map->seen] ?
+           old : map->seen;
+}
+
+void rwp_age_map_seen(RwpAgeMap *map, uint64_t first, uint64_t count,
+                      unsigned age)
+{
+    uint64_t end = first + count;
+
+    assert(!map->open && map->epoch && end <= map->npages && first <= end);
+    age = MIN(age, map->epoch - 1);
+    map->seen = age < RWP_AGE_LIMIT ? stamp_of(map->epoch - age) : STAMP_OLD;
+    while (first < end) {
+        ExtentPart part = first_part(map, first, end);
+
+        restamp_part(map, stamp_seen, &part);
+        first += part.count;
+    }
+}
+
+void rwp_age_map_set_times(RwpAgeMap *map, int64_t interval_ns, int64_t now_ns)
+{
+    int64_t most = INT64_MAX / 4 / MAX(interval_ns, 1);
+
+    assert(!map->open);
+    map->start_ns = now_ns - MIN(map->epoch, most) * interval_ns;
+    for (uint64_t age = 0; age < RING; age++) {
+        map->end_ns[stamp_of(map->epoch + RING - age)] =
+            now_ns - MIN(MIN(age, map->epoch), most) * interval_ns;
+    }
+    map->accessed = map->count[map->current];
 }
 
 /* Stamp of a page whose extent is not empty. */

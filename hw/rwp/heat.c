@@ -9,6 +9,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qapi/error.h"
 #include "exec/cpu-common.h"
 #include "exec/memory.h"
 #include "migration/page-heat.h"
@@ -107,6 +108,43 @@ static void heat_give_back(PageHeat *heat, uint64_t offset, uint64_t length)
     }
 }
 
+static bool heat_warm_begin(PageHeat *heat, const PageHeatHistory *history,
+                            Error **errp)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+    RwpTracker *tracker = rwp_backend_tracker(rwp);
+    uint32_t interval_ms = CLAMP(history->interval_ms, RWP_INTERVAL_MIN_MS,
+                                 RWP_INTERVAL_MAX_MS);
+
+    if (!tracker || !rwp_step_aside_forgets() ||
+        !rwp_tracker_warm_begin(tracker, history->intervals, interval_ms)) {
+        const char *reason = rwp_backend_reason(rwp);
+
+        error_setg(errp, "accesses to the memory of '%s' are not tracked%s%s",
+                   rwp_backend_id(rwp), reason ? ": " : "", reason ?: "");
+        return false;
+    }
+    return true;
+}
+
+static void heat_warm_run(PageHeat *heat, const PageHeatRun *run)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+    uint64_t page = page_size_of(rwp);
+    /* The source may have told smaller pages apart: the youngest counts. */
+    uint64_t first = run->offset / page;
+    uint64_t end = DIV_ROUND_UP(run->offset + run->length, page);
+
+    rwp_tracker_warm(rwp_backend_tracker(rwp), first, end - first, run->age);
+}
+
+static void heat_warm_end(PageHeat *heat)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+
+    rwp_tracker_warm_end(rwp_backend_tracker(rwp));
+}
+
 void rwp_heat_class_init(ObjectClass *oc)
 {
     PageHeatClass *phc = PAGE_HEAT_CLASS(oc);
@@ -115,4 +153,7 @@ void rwp_heat_class_init(ObjectClass *oc)
     phc->next_run = heat_next_run;
     phc->out = heat_out;
     phc->give_back = heat_give_back;
+    phc->warm_begin = heat_warm_begin;
+    phc->warm_run = heat_warm_run;
+    phc->warm_end = heat_warm_end;
 }

@@ -94,6 +94,15 @@ struct RwpTracker {
     ScanRequests requests;
     RwpScanCost cost;           /* of the newest complete epoch */
 
+    /* What somebody else saw of the contents that are on their way. */
+    enum {
+        COLD,                   /* nothing */
+        WARMING,                /* @map is being told of it */
+        WARM,                   /* @map has it */
+        SIFTING,                /* the next blind pass finds what came */
+    } warmth;
+    uint32_t warm_interval_ms;  /* length of the intervals in which it did */
+
     /* In pages, times @scale: what a step may look at, and arm of that. */
     RwpChunkPace scan_pace;
     RwpChunkPace arm_pace;
@@ -137,6 +146,7 @@ static void tell_in(RwpTracker *t, uint64_t first, uint64_t count,
 
 static void reset_ages(RwpTracker *t)
 {
+    t->warmth = COLD;
     rwp_age_map_reset(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
     if (t->listener.reset) {
         t->listener.reset(t->listener.opaque);
@@ -254,7 +264,13 @@ static int scan_pages(RwpTracker *t, PagemapScan *scan, uint64_t from,
 
 static void discard_pages(RwpTracker *t, uint64_t first, uint64_t count)
 {
-    rwp_age_map_discard(t->map, first, count);
+    /*
+     * Memory is discarded to make room for what is on its way, too.  What does
+     * not come is found out by the blind pass.
+     */
+    if (t->warmth != WARMING && t->warmth != WARM) {
+        rwp_age_map_discard(t->map, first, count);
+    }
     tell_in(t, first, count, false);
 }
 
@@ -417,6 +433,8 @@ static void populate_region(RwpTracker *t, const struct page_region *region,
     if (!(region->categories & PAGE_IS_PFNZERO)) {
         rwp_age_map_populate(t->map, r.first, r.count);
         rwp_age_map_set_huge(t->map, r.first, r.count, huge);
+    } else if (t->warmth == SIFTING) {
+        discard_pages(t, r.first, r.count);
     }
     if (!(region->categories & PAGE_IS_SWAPPED)) {
         tell_in(t, r.first, r.count, false);
@@ -522,6 +540,7 @@ static bool pass(RwpTracker *t, char **error)
                    rwp_age_map_accessed(t->map), cost.scan_us, cost.arm_us,
                    cost.scan_calls, cost.arm_calls);
     t->blind = false;
+    t->warmth = COLD;
     return true;
 }
 
@@ -724,6 +743,9 @@ void rwp_tracker_hold(RwpTracker *t, bool detached)
     assert(t->started);
     tracker_lock(t);
     t->held = true;
+    if (t->warmth == WARMING || t->warmth == WARM) {
+        reset_ages(t);
+    }
     tracker_unlock(t);
     fail_requests(t);
     trace_rwp_hold(t->name, detached);
@@ -742,7 +764,11 @@ bool rwp_tracker_release(RwpTracker *t, bool forget, Error **errp)
     }
     trace_rwp_release(t->name, forget);
     tracker_lock(t);
-    if (forget) {
+    if (forget && t->warmth == WARM) {
+        rwp_age_map_set_times(t->map, t->warm_interval_ms * (int64_t)SCALE_MS,
+                              qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+        t->warmth = SIFTING;
+    } else if (forget) {
         reset_ages(t);
     }
     t->blind = true;
@@ -750,6 +776,45 @@ bool rwp_tracker_release(RwpTracker *t, bool forget, Error **errp)
     qemu_cond_signal(&t->wake);
     tracker_unlock(t);
     return true;
+}
+
+bool rwp_tracker_warm_begin(RwpTracker *t, uint64_t intervals,
+                            uint32_t interval_ms)
+{
+    if (!t->started || !t->held) {
+        return false;
+    }
+    tracker_lock(t);
+    reset_ages(t);
+    /* As the first epoch is no interval. */
+    rwp_age_map_resume(t->map, intervals + (intervals < UINT64_MAX));
+    t->warm_interval_ms = interval_ms;
+    t->warmth = WARMING;
+    tracker_unlock(t);
+    return true;
+}
+
+void rwp_tracker_warm(RwpTracker *t, uint64_t first, uint64_t count,
+                      unsigned age)
+{
+    tracker_lock(t);
+    if (t->warmth == WARMING) {
+        rwp_age_map_seen(t->map, first, count, age);
+    }
+    tracker_unlock(t);
+}
+
+void rwp_tracker_warm_end(RwpTracker *t)
+{
+    tracker_lock(t);
+    if (t->warmth == WARMING) {
+        rwp_age_map_set_times(t->map, t->warm_interval_ms * (int64_t)SCALE_MS,
+                              qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+        t->warmth = WARM;
+        trace_rwp_warm(t->name, rwp_age_map_epochs(t->map),
+                       rwp_age_map_present(t->map));
+    }
+    tracker_unlock(t);
 }
 
 bool rwp_tracker_held(const RwpTracker *t)

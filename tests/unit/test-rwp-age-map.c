@@ -1143,6 +1143,115 @@ static void test_full(void)
     g_assert_cmpuint(rwp_age_map_metadata(map), <=, 1 * GiB / 10000 * 5);
 }
 
+static void check_same(const RwpAgeMap *a, const RwpAgeMap *b, uint64_t npages)
+{
+    uint64_t idle[2][RWP_AGE_LIMIT + 1];
+    bool complete[2];
+
+    for (uint64_t p = 0; p < npages; p++) {
+        g_assert_cmpint(rwp_age_map_get(a, p), ==, rwp_age_map_get(b, p));
+    }
+    rwp_age_map_idle(a, idle[0]);
+    rwp_age_map_idle(b, idle[1]);
+    g_assert_cmpmem(idle[0], sizeof(idle[0]), idle[1], sizeof(idle[1]));
+    g_assert_cmpuint(rwp_age_map_present(a), ==, rwp_age_map_present(b));
+    g_assert_cmpuint(rwp_age_map_epochs(a), ==, rwp_age_map_epochs(b));
+    g_assert_cmpuint(rwp_age_map_accessed(a), ==, rwp_age_map_accessed(b));
+    g_assert_cmpint(rwp_age_map_last_end(a), ==, rwp_age_map_last_end(b));
+    for (int64_t s = 0; s < 300; s += 1 + s / 10) {
+        g_assert_cmpuint(rwp_age_map_working_set(a, s * SECOND, &complete[0]),
+                         ==,
+                         rwp_age_map_working_set(b, s * SECOND, &complete[1]));
+        g_assert_cmpint(complete[0], ==, complete[1]);
+        g_assert_cmpuint(rwp_age_map_idle_age(a, s * SECOND), ==,
+                         rwp_age_map_idle_age(b, s * SECOND));
+    }
+}
+
+/* A map that is told what another one knows goes on as that one does. */
+static void moved(uint64_t npages, unsigned epochs)
+{
+    g_autoptr(RwpAgeMap) a = rwp_age_map_new(npages, 0);
+    g_autoptr(RwpAgeMap) b = rwp_age_map_new(npages, 77);
+    uint64_t at = 0;
+    RwpAgeRun run;
+
+    for (unsigned i = 1; i <= epochs + 300; i++) {
+        rwp_age_map_begin(a);
+        if (i > epochs) {
+            rwp_age_map_begin(b);
+        }
+        for (int n = between(0, 2); n; n--) {
+            uint64_t first = some_page(0, npages - 1, RWP_EXTENT_PAGES);
+            uint64_t count = between(0, MIN(npages - first, 1 + npages / 8));
+
+            if (i % 300 > 250) {
+                break;
+            }
+            rwp_age_map_record(a, first, count, false);
+            if (i > epochs) {
+                rwp_age_map_record(b, first, count, false);
+            }
+        }
+        rwp_age_map_end(a, i * SECOND);
+        if (i > epochs) {
+            rwp_age_map_end(b, i * SECOND);
+            check_same(a, b, npages);
+        } else if (i == epochs) {
+            rwp_age_map_resume(b, epochs);
+            while (rwp_age_map_next_run(a, at, npages, &run)) {
+                uint64_t half = run.count / 2;
+
+                /* Told twice, in parts, and once as older than it is. */
+                rwp_age_map_seen(b, run.first, half, run.age);
+                rwp_age_map_seen(b, run.first, run.count, run.age);
+                rwp_age_map_seen(b, run.first + half, run.count - half,
+                                 run.age + between(0, 300));
+                at = run.first + run.count;
+            }
+            rwp_age_map_set_times(b, SECOND, i * SECOND);
+            check_same(a, b, npages);
+        }
+    }
+}
+
+static void test_moved(void)
+{
+    static const unsigned epochs[] = { 1, 2, 199, 200, 201, 253, 254, 255, 600 };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(epochs); i++) {
+        moved(1, epochs[i]);
+        moved(1300, epochs[i]);
+        moved(4096, epochs[i]);
+    }
+}
+
+/* What cannot be is made the most that can. */
+static void test_moved_nonsense(void)
+{
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(10, 0);
+    bool complete;
+
+    rwp_age_map_resume(map, UINT64_MAX);
+    rwp_age_map_seen(map, 0, 10, UINT_MAX);
+    rwp_age_map_seen(map, 3, 1, 5);
+    rwp_age_map_set_times(map, 24 * 60 * 60 * SECOND, SECOND);
+    g_assert_cmpint(rwp_age_map_get(map, 0), ==, RWP_AGE_LIMIT);
+    g_assert_cmpint(rwp_age_map_get(map, 3), ==, 5);
+    rwp_age_map_working_set(map, 100 * SECOND, &complete);
+    g_assert_true(complete);
+    rwp_age_map_begin(map);
+    rwp_age_map_end(map, 2 * SECOND);
+    g_assert_cmpint(rwp_age_map_get(map, 3), ==, 6);
+
+    /* Nobody is older than the first epoch. */
+    rwp_age_map_reset(map, 0);
+    rwp_age_map_resume(map, 3);
+    rwp_age_map_seen(map, 0, 1, 7);
+    g_assert_cmpint(rwp_age_map_get(map, 0), ==, 2);
+    g_assert_cmpint(rwp_age_map_get(map, 1), ==, RWP_AGE_ABSENT);
+}
+
 int main(int argc, char **argv)
 {
     static const unsigned sizes[] = {
@@ -1162,6 +1271,8 @@ int main(int argc, char **argv)
     g_test_add_func("/rwp/age-map/huge/partial", test_huge_partial);
     g_test_add_func("/rwp/age-map/working-set", test_working_set);
     g_test_add_func("/rwp/age-map/idle-age", test_idle_age);
+    g_test_add_func("/rwp/age-map/moved", test_moved);
+    g_test_add_func("/rwp/age-map/moved/nonsense", test_moved_nonsense);
     g_test_add_func("/rwp/age-map/metadata/sparse", test_sparse);
     g_test_add_func("/rwp/age-map/metadata/full", test_full);
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {

@@ -71,6 +71,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RwpAgeMap, rwp_age_map_free)
 void rwp_age_map_reset(RwpAgeMap *map, int64_t now_ns);
 
 /*
+ * Ages that were seen elsewhere, as by the source of a migration, for a map
+ * that is new or was just reset: rwp_age_map_resume() says how many epochs
+ * were completed there, at least 1; then come any number of rwp_age_map_seen(),
+ * of pages that become present, and rwp_age_map_set_times() says that all of
+ * these epochs were @interval_ns long and the last one ended at @now_ns.
+ *
+ * A page that is seen more than once has the youngest of these ages, but is
+ * never older than the number of epochs allows.
+ */
+void rwp_age_map_resume(RwpAgeMap *map, uint64_t epochs);
+void rwp_age_map_seen(RwpAgeMap *map, uint64_t first, uint64_t count,
+                      unsigned age);
+void rwp_age_map_set_times(RwpAgeMap *map, int64_t interval_ns, int64_t now_ns);
+
+/*
  * rwp_age_map_begin: open the next epoch.  While one is open already (its
  * scan was interrupted), recording goes on in that one.
  */

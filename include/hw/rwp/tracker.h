@@ -137,6 +137,24 @@ void rwp_tracker_hold(RwpTracker *tracker, bool detach);
  */
 bool rwp_tracker_release(RwpTracker *tracker, bool forget, Error **errp);
 
+/*
+ * rwp_tracker_warm_begin, rwp_tracker_warm, rwp_tracker_warm_end: somebody else
+ * saw accesses to what the memory is going to hold, in @intervals complete
+ * intervals of @interval_ms.  Between the first and the last, which are called
+ * while the tracker is held for that, it is told of @count pages from @first
+ * on, which were accessed @age intervals ago.  When it is released, ages go on
+ * from there; pages of private memory that are not populated then are absent.
+ *
+ * Telling anew forgets what was told before, and so does holding.
+ *
+ * rwp_tracker_warm_begin() returns false if the tracker is not held.
+ */
+bool rwp_tracker_warm_begin(RwpTracker *tracker, uint64_t intervals,
+                            uint32_t interval_ms);
+void rwp_tracker_warm(RwpTracker *tracker, uint64_t first, uint64_t count,
+                      unsigned age);
+void rwp_tracker_warm_end(RwpTracker *tracker);
+
 bool rwp_tracker_held(const RwpTracker *tracker);
 
 /*
