@@ -1,0 +1,274 @@
+/*
+ * In which order precopy sends pages: the policy
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <math.h>
+#include "qemu/bitmap.h"
+#include "qemu/bitops.h"
+#include "qemu/host-utils.h"
+#include "qemu/units.h"
+#include "page-heat-order.h"
+
+/* A sync goes over all of the dirty log: it must be worth sending so much. */
+#define WORTH_A_SYNC MiB
+
+/* Shorter than that, and a rate says nothing. */
+#define RATE_MIN_MS 50
+
+/*
+ * What was written to in a pass that takes a minute was written to more often
+ * than once, nobody knows how often.  If nearly all of what was sent is dirty
+ * again, that is taken for so much of it.
+ */
+#define AGAIN_MAX 0.95
+
+unsigned page_heat_order_age_limit(uint32_t interval_ms, unsigned max)
+{
+    uint64_t interval = MAX(interval_ms, 1);
+    uint64_t limit = DIV_ROUND_UP(PAGE_HEAT_WINDOW_MS, interval);
+
+    return MIN(limit, max);
+}
+
+void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms)
+{
+    *order = (PageHeatOrder) {
+        .hold = PAGE_HEAT_HOLD_AGED,
+        .synced_ms = now_ms,
+    };
+}
+
+void page_heat_order_end(PageHeatOrder *order)
+{
+    order->hold = PAGE_HEAT_HOLD_NONE;
+    order->slice = UINT64_MAX;
+    order->ended = true;
+    qatomic_set(&order->wants_sync, false);
+}
+
+bool page_heat_order_keeps(const PageHeatOrder *order)
+{
+    return order->hold == PAGE_HEAT_HOLD_AGED && !order->wants_sync;
+}
+
+void page_heat_order_sent(PageHeatOrder *order, uint64_t bytes)
+{
+    order->sent += bytes;
+    if (order->hold == PAGE_HEAT_HOLD_NONE && order->sent >= order->slice) {
+        qatomic_set(&order->wants_sync, true);
+    }
+}
+
+void page_heat_order_pass_done(PageHeatOrder *order)
+{
+    /*
+     * If nothing is held back, then there is nothing dirty left, and whether
+     * that is worth a sync is not for us to say.
+     */
+    if (order->hold != PAGE_HEAT_HOLD_NONE) {
+        qatomic_set(&order->wants_sync, true);
+    }
+}
+
+bool page_heat_order_wants_sync(const PageHeatOrder *order)
+{
+    return qatomic_read(&order->wants_sync);
+}
+
+/*
+ * The share of a set that becomes dirty, if each of its pages is written to
+ * @x times on average and at random.  @clean of it were clean all the time,
+ * @sent became clean one after the other.
+ */
+static double expect_again(double x, double clean, double sent)
+{
+    double late = x < 1e-6 ? x / 2 : 1 - (1 - exp(-x)) / x;
+
+    return (clean * (1 - exp(-x)) + sent * late) / (clean + sent);
+}
+
+/* How often each page was written to, if @again bytes of them became dirty. */
+static double solve_writes(double again, double clean, double sent)
+{
+    double low = 0, high = 100;
+    double share = MIN(again / (clean + sent), AGAIN_MAX);
+
+    for (int i = 0; i < 40; i++) {
+        double middle = (low + high) / 2;
+
+        if (expect_again(middle, clean, sent) < share) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return high;
+}
+
+static void measure(PageHeatOrder *order, const PageHeatSync *sync)
+{
+    int64_t ms = sync->now_ms - order->synced_ms;
+
+    if (ms < RATE_MIN_MS) {
+        return;
+    }
+
+    if (sync->transferred > order->transferred) {
+        order->bandwidth = (sync->transferred - order->transferred) * 1000.0 /
+                           ms;
+    }
+
+    if (order->hold != PAGE_HEAT_HOLD_NONE) {
+        /* At least that: some pages were written to more than once. */
+        order->write_rate = sync->written * 1000.0 / ms;
+    } else if (order->sent >= WORTH_A_SYNC) {
+        double clean = order->hot_set - MIN(order->hot_set, order->dirty);
+        double writes = solve_writes(sync->again, clean, order->sent);
+        uint64_t to_send = order->hot_set -
+                           MIN(order->hot_set, sync->threshold);
+
+        /* This is what comes back when so much is clean that the rest fits. */
+        order->write_rate = writes * to_send * 1000.0 / ms;
+    }
+}
+
+static bool rate_is_tolerated(const PageHeatOrder *order, unsigned tolerated)
+{
+    return order->write_rate <= order->bandwidth * (double)tolerated / 100;
+}
+
+static PageHeatOutlook look_out(const PageHeatOrder *order,
+                                const PageHeatSync *sync)
+{
+    uint64_t at_last = order->hold == PAGE_HEAT_HOLD_NONE ? sync->dirty
+                                                          : sync->hot;
+
+    if (at_last <= sync->threshold) {
+        return PAGE_HEAT_OUTLOOK_CONVERGES;
+    }
+    if (!order->bandwidth) {
+        return PAGE_HEAT_OUTLOOK_UNKNOWN;
+    }
+    if (!rate_is_tolerated(order, sync->tolerated)) {
+        return PAGE_HEAT_OUTLOOK_DIVERGES;
+    }
+    /* In passes that hold pages back, the rate is but a lower bound. */
+    return order->hold == PAGE_HEAT_HOLD_NONE ? PAGE_HEAT_OUTLOOK_CONVERGES
+                                              : PAGE_HEAT_OUTLOOK_UNKNOWN;
+}
+
+void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
+{
+    uint64_t cold = sync->dirty - MIN(sync->dirty, sync->hot);
+    uint64_t worth = MAX(MAX(sync->threshold / 2, sync->dirty / 8),
+                         WORTH_A_SYNC);
+
+    if (order->ended) {
+        return;
+    }
+
+    measure(order, sync);
+    order->outlook = look_out(order, sync);
+
+    if (!page_heat_order_keeps(order)) {
+        if (cold >= worth) {
+            order->hold = PAGE_HEAT_HOLD_WRITTEN;
+        } else {
+            if (order->hold != PAGE_HEAT_HOLD_NONE) {
+                order->hot_set = 0;
+            }
+            order->hold = PAGE_HEAT_HOLD_NONE;
+            order->hot_set = MAX(order->hot_set, sync->dirty);
+        }
+    }
+
+    order->slice = MAX(MAX(sync->threshold, sync->dirty / 4), WORTH_A_SYNC);
+    order->sent = 0;
+    order->synced_ms = sync->now_ms;
+    order->transferred = sync->transferred;
+    order->dirty = sync->dirty;
+    qatomic_set(&order->wants_sync, false);
+}
+
+unsigned page_heat_order_throttle(const PageHeatOrder *order, unsigned now,
+                                  unsigned tolerated)
+{
+    double may_run;
+
+    if (order->outlook != PAGE_HEAT_OUTLOOK_DIVERGES || !order->write_rate) {
+        return now;
+    }
+
+    /* What was measured was with what it is throttled by now. */
+    may_run = (100 - now) * (order->bandwidth * (double)tolerated / 100) /
+              order->write_rate;
+    return MAX(now, (unsigned)ceil(100 - MIN(may_run, 100)));
+}
+
+void page_heat_order_fold(unsigned long *dirty, unsigned long *hot,
+                          const unsigned long *log,
+                          const unsigned long *unwatched, unsigned shift,
+                          bool keep, unsigned long pages, PageHeatFold *fold)
+{
+    for (unsigned long i = 0; i < BITS_TO_LONGS(pages); i++) {
+        unsigned long again = log[i] & ~dirty[i];
+
+        if (test_bit((i * BITS_PER_LONG) >> shift, unwatched)) {
+            fold->written += ctpopl(again);
+            hot[i] |= again;
+        } else {
+            fold->written += ctpopl(log[i]);
+            hot[i] = log[i] | (keep ? hot[i] : 0);
+        }
+        fold->again += ctpopl(again);
+        dirty[i] |= again;
+    }
+}
+
+void page_heat_order_widen(unsigned long *hot, unsigned long unit,
+                           unsigned long pages)
+{
+    unsigned long page = 0;
+
+    while ((page = find_next_bit(hot, pages, page)) < pages) {
+        unsigned long start = QEMU_ALIGN_DOWN(page, unit);
+
+        page = MIN(pages, start + unit);
+        bitmap_set(hot, start, page - start);
+    }
+}
+
+uint64_t page_heat_order_count(const unsigned long *dirty,
+                               const unsigned long *hot, unsigned long pages)
+{
+    uint64_t count = 0;
+
+    for (unsigned long i = 0; i < BITS_TO_LONGS(pages); i++) {
+        count += ctpopl(dirty[i] & hot[i]);
+    }
+    return count;
+}
+
+unsigned long page_heat_order_next(const unsigned long *dirty,
+                                   const unsigned long *hot,
+                                   unsigned long pages, unsigned long from)
+{
+    unsigned long i = BIT_WORD(from);
+    unsigned long found;
+
+    if (from >= pages) {
+        return pages;
+    }
+
+    found = dirty[i] & ~hot[i] & BITMAP_FIRST_WORD_MASK(from);
+    while (!found) {
+        if (++i >= BITS_TO_LONGS(pages)) {
+            return pages;
+        }
+        found = dirty[i] & ~hot[i];
+    }
+    return MIN(pages, i * BITS_PER_LONG + ctzl(found));
+}

@@ -1,0 +1,175 @@
+/*
+ * In which order precopy sends pages: the policy
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A page that the guest writes to all the time is sent in vain as long as the
+ * guest runs.  So precopy goes over memory in passes that hold hot pages back:
+ *
+ *   PAGE_HEAT_HOLD_AGED     The first.  Held back is what was accessed lately
+ *                           when migration began.
+ *   PAGE_HEAT_HOLD_WRITTEN  Held back is what was written to between the last
+ *                           two syncs.  What was only read is sent now.
+ *   PAGE_HEAT_HOLD_NONE     Hardly anything else is left, so it has to go, in
+ *                           the hope that it is not written to again soon.
+ *
+ * A pass ends with a sync of the dirty bitmap, and each sync decides how to go
+ * on.  Syncs also come at other times; they do no harm.  Migration switches
+ * over at any time if what is dirty, held back or not, fits its threshold.
+ *
+ * A pass only leaves pages out.  It is never said that one is to be sent
+ * again, or before another one, so the search goes round as it always does.
+ *
+ * Nothing here knows of guests, clocks or locks.  The caller serializes all
+ * calls, but for page_heat_order_wants_sync().  Bitmaps have a bit for each
+ * target page; "bytes" are those of pages, as if none were compressed.
+ */
+
+#ifndef MIGRATION_PAGE_HEAT_ORDER_H
+#define MIGRATION_PAGE_HEAT_ORDER_H
+
+/* Pages accessed within so many ms are hot when migration begins. */
+#define PAGE_HEAT_WINDOW_MS 10000
+
+typedef enum PageHeatHold {
+    PAGE_HEAT_HOLD_NONE,
+    PAGE_HEAT_HOLD_AGED,
+    PAGE_HEAT_HOLD_WRITTEN,
+} PageHeatHold;
+
+typedef enum PageHeatOutlook {
+    PAGE_HEAT_OUTLOOK_UNKNOWN,
+    PAGE_HEAT_OUTLOOK_CONVERGES,
+    PAGE_HEAT_OUTLOOK_DIVERGES,
+} PageHeatOutlook;
+
+/* What is known right after a sync of the dirty bitmap. */
+typedef struct PageHeatSync {
+    int64_t now_ms;         /* never goes back */
+    uint64_t dirty;         /* bytes that are still to be sent */
+    uint64_t hot;           /* those of them that are hot */
+    uint64_t written;       /* bytes known to be written to since the last */
+    uint64_t again;         /* those of them that were clean at the last */
+    uint64_t threshold;     /* bytes that may be dirty at the switch-over */
+    uint64_t transferred;   /* bytes on the wire since migration began */
+    unsigned tolerated;     /* %: writing may be so fast, of the bandwidth */
+} PageHeatSync;
+
+/* Pages */
+typedef struct PageHeatFold {
+    uint64_t written;       /* known to be written to since the last sync */
+    uint64_t again;         /* those of them that were not dirty before it */
+} PageHeatFold;
+
+typedef struct PageHeatOrder {
+    PageHeatHold hold;
+    bool ended;
+    /* Read without a lock by page_heat_order_wants_sync(). */
+    bool wants_sync;
+    /* Bytes after which a pass that holds nothing back is looked at. */
+    uint64_t slice;
+    uint64_t sent;          /* bytes since the last sync */
+    /* At the last sync: */
+    int64_t synced_ms;
+    uint64_t transferred;
+    uint64_t dirty;
+    /* The largest set that was dirty since there was nothing cold left. */
+    uint64_t hot_set;
+    /* Bytes/s, 0: not known. */
+    uint64_t bandwidth;
+    /* Bytes/s by which the hot set becomes dirty again; 0: not known. */
+    uint64_t write_rate;
+    PageHeatOutlook outlook;
+} PageHeatOrder;
+
+/*
+ * page_heat_order_age_limit: pages younger than this many intervals of
+ * @interval_ms are hot when migration begins.  At least 1, at most @max.
+ */
+unsigned page_heat_order_age_limit(uint32_t interval_ms, unsigned max);
+
+/*
+ * page_heat_order_begin: before the first page is sent, after the first sync.
+ */
+void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms);
+
+/*
+ * page_heat_order_end: hold nothing back and want nothing, for ever.  Syncs
+ * and pages may still be told of.
+ */
+void page_heat_order_end(PageHeatOrder *order);
+
+/*
+ * page_heat_order_keeps: does what is hot remain so at a sync that comes now?
+ * For page_heat_order_fold().
+ */
+bool page_heat_order_keeps(const PageHeatOrder *order);
+
+/* page_heat_order_sent: @bytes were sent. */
+void page_heat_order_sent(PageHeatOrder *order, uint64_t bytes);
+
+/* page_heat_order_pass_done: all that is not held back was sent. */
+void page_heat_order_pass_done(PageHeatOrder *order);
+
+/*
+ * page_heat_order_wants_sync: is it time for a sync, although more is dirty
+ * than fits the threshold?  A sync is only asked for after a good part of what
+ * is dirty was sent since the last one, or when the first pass ends.
+ */
+bool page_heat_order_wants_sync(const PageHeatOrder *order);
+
+/*
+ * page_heat_order_synced: the dirty bitmap was synchronized, and
+ * page_heat_order_fold() was called for all memory that has heat.  Decides
+ * what is held back from now on, and says how it will end.
+ */
+void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync);
+
+/*
+ * page_heat_order_throttle: by how much the guest must be slowed down for
+ * migration to converge, in % of its speed without throttling.
+ * @now: how much it is at present, 0 to 99; the answer is never less.
+ * @tolerated: as above.
+ */
+unsigned page_heat_order_throttle(const PageHeatOrder *order, unsigned now,
+                                  unsigned tolerated);
+
+/*
+ * page_heat_order_fold: takes over the log of the pages that were written to,
+ * and keeps track of which pages are hot.
+ *
+ * @dirty: the migration's dirty bitmap; what @log has is added
+ * @hot: pages that are hot, updated
+ * @log: as it came from the hypervisor, may have pages that were dirty before
+ * @unwatched: a bit for each 1 << @shift pages: set if the hypervisor's log
+ *             was not cleared since the sync before, so that @log says nothing
+ *             about pages there that were dirty already.  @shift is 6 or more.
+ * @keep: what is hot remains hot
+ * @pages: length of the bitmaps
+ * @fold: what was found is added
+ */
+void page_heat_order_fold(unsigned long *dirty, unsigned long *hot,
+                          const unsigned long *log,
+                          const unsigned long *unwatched, unsigned shift,
+                          bool keep, unsigned long pages, PageHeatFold *fold);
+
+/*
+ * page_heat_order_widen: makes all of each @unit pages hot of which one is.
+ * @unit: pages, a power of two; host pages are only ever sent as a whole.
+ */
+void page_heat_order_widen(unsigned long *hot, unsigned long unit,
+                           unsigned long pages);
+
+/* page_heat_order_count: the pages that are in both bitmaps. */
+uint64_t page_heat_order_count(const unsigned long *dirty,
+                               const unsigned long *hot, unsigned long pages);
+
+/*
+ * page_heat_order_next: the first page from @from on that is dirty and not
+ * hot, or @pages.
+ */
+unsigned long page_heat_order_next(const unsigned long *dirty,
+                                   const unsigned long *hot,
+                                   unsigned long pages, unsigned long from);
+
+#endif /* MIGRATION_PAGE_HEAT_ORDER_H */

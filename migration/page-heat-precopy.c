@@ -1,0 +1,320 @@
+/*
+ * Precopy that holds hot pages back
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bitmap.h"
+#include "qemu/timer.h"
+#include "qemu/units.h"
+#include "exec/memory.h"
+#include "exec/target_page.h"
+#include "migration/page-heat.h"
+#include "system/cpu-throttle.h"
+#include "system/runstate.h"
+#include "migration.h"
+#include "migration-stats.h"
+#include "options.h"
+#include "page-heat-order.h"
+#include "page-heat-precopy.h"
+#include "ram.h"
+#include "trace.h"
+
+/* The dirty log is cleared in pieces of this size: that of a huge page. */
+#define CLEAR_SIZE (2 * MiB)
+
+/* Pieces whose log is cleared while others wait for the mutex. */
+#define WATCH_CHUNKS 256
+
+struct PageHeatPrecopy {
+    PageHeatOrder order;
+    PageHeatFold fold;          /* since the last sync was decided upon */
+    /* While a block is merged: its bitmap, and the copy of its clear_bmap. */
+    unsigned long *bmap;
+    unsigned long *unwatched;
+    /* An empty bitmap as large as that of the largest block with heat. */
+    unsigned long *log;
+    /* Where page_heat_precopy_watch() goes on; NULL: nothing to do. */
+    RAMBlock *watch_block;
+    unsigned long watch_page;
+};
+
+static unsigned long used_pages(const RAMBlock *block)
+{
+    return block->used_length >> qemu_target_page_bits();
+}
+
+static unsigned long max_pages(const RAMBlock *block)
+{
+    return block->max_length >> qemu_target_page_bits();
+}
+
+static unsigned long clear_chunks(const RAMBlock *block, unsigned long pages)
+{
+    return DIV_ROUND_UP(pages, 1UL << block->clear_bmap_shift);
+}
+
+static bool get_history(RAMBlock *block, PageHeat **heat,
+                        PageHeatHistory *history)
+{
+    if (!migrate_page_heat() || !block->mr) {
+        return false;
+    }
+    *heat = page_heat_of(block);
+    return *heat && PAGE_HEAT_GET_CLASS(*heat)->history(*heat, history);
+}
+
+static unsigned age_limit(const PageHeatHistory *history)
+{
+    return page_heat_order_age_limit(history->interval_ms, PAGE_HEAT_AGE_MAX);
+}
+
+/* Pages that are out are cold, whatever was known of them before. */
+static void find_hot(RAMBlock *block, PageHeat *heat, unsigned limit)
+{
+    PageHeatClass *phc = PAGE_HEAT_GET_CLASS(heat);
+    unsigned bits = qemu_target_page_bits();
+    PageHeatRun run;
+    uint64_t at = 0;
+
+    while (at < block->used_length &&
+           phc->next_run(heat, at, block->used_length, &run)) {
+        at = run.offset + run.length;
+        if (run.age < limit && !run.out) {
+            bitmap_set(block->hot_bmap, run.offset >> bits,
+                       (at >> bits) - (run.offset >> bits));
+        }
+    }
+}
+
+/* Host pages are sent as a whole, so one that is hot in part is hot. */
+static void widen(RAMBlock *block)
+{
+    unsigned long unit = qemu_ram_pagesize(block) >> qemu_target_page_bits();
+
+    if (unit > 1) {
+        page_heat_order_widen(block->hot_bmap, unit, used_pages(block));
+    }
+}
+
+static uint64_t count_hot(void)
+{
+    RAMBlock *block;
+    uint64_t pages = 0;
+
+    RAMBLOCK_FOREACH_NOT_IGNORED(block) {
+        if (block->hot_bmap) {
+            pages += page_heat_order_count(block->bmap, block->hot_bmap,
+                                           used_pages(block));
+        }
+    }
+    return pages;
+}
+
+static void watch_from_start(PageHeatPrecopy *heat)
+{
+    bool holds = heat->order.hold != PAGE_HEAT_HOLD_NONE;
+
+    heat->watch_block = holds ? QLIST_FIRST_RCU(&ram_list.blocks) : NULL;
+    heat->watch_page = 0;
+}
+
+PageHeatPrecopy *page_heat_precopy_new(void)
+{
+    PageHeatPrecopy *heat;
+    unsigned long longest = 0, chunks = 0;
+    RAMBlock *block;
+
+    /* A guest that is stopped writes to nothing. */
+    if (!runstate_is_running()) {
+        return NULL;
+    }
+
+    RAMBLOCK_FOREACH_NOT_IGNORED(block) {
+        PageHeatHistory history;
+        PageHeat *owner;
+
+        if (!get_history(block, &owner, &history)) {
+            continue;
+        }
+        block->hot_bmap = bitmap_new(max_pages(block));
+        find_hot(block, owner, age_limit(&history));
+        widen(block);
+        longest = MAX(longest, max_pages(block));
+        chunks = MAX(chunks, clear_chunks(block, max_pages(block)));
+    }
+    if (!longest) {
+        return NULL;
+    }
+
+    heat = g_new0(PageHeatPrecopy, 1);
+    heat->log = bitmap_new(longest);
+    heat->unwatched = bitmap_new(chunks);
+    page_heat_order_begin(&heat->order, qemu_clock_get_ms(QEMU_CLOCK_REALTIME));
+    watch_from_start(heat);
+
+    stat64_set(&mig_stats.page_heat_deferred_pages, count_hot());
+    stat64_set(&mig_stats.page_heat_hot_bytes,
+               count_hot() << qemu_target_page_bits());
+    return heat;
+}
+
+void page_heat_precopy_free(PageHeatPrecopy *heat)
+{
+    RAMBlock *block;
+
+    if (!heat) {
+        return;
+    }
+    RAMBLOCK_FOREACH_NOT_IGNORED(block) {
+        g_clear_pointer(&block->hot_bmap, g_free);
+    }
+    g_free(heat->unwatched);
+    g_free(heat->log);
+    g_free(heat);
+}
+
+uint8_t page_heat_precopy_clear_shift(RAMBlock *block, uint8_t shift)
+{
+    uint8_t ours = ctz64(CLEAR_SIZE) - qemu_target_page_bits();
+    PageHeatHistory history;
+    PageHeat *heat;
+
+    if (!get_history(block, &heat, &history)) {
+        return shift;
+    }
+    return MIN(shift, MAX(ours, CLEAR_BITMAP_SHIFT_MIN));
+}
+
+void page_heat_precopy_end(PageHeatPrecopy *heat)
+{
+    if (heat) {
+        page_heat_order_end(&heat->order);
+        heat->watch_block = NULL;
+    }
+}
+
+unsigned long page_heat_precopy_next(PageHeatPrecopy *heat, RAMBlock *block,
+                                     unsigned long pages, unsigned long page)
+{
+    if (heat->order.hold == PAGE_HEAT_HOLD_NONE) {
+        return find_next_bit(block->bmap, pages, page);
+    }
+    return page_heat_order_next(block->bmap, block->hot_bmap, pages, page);
+}
+
+void page_heat_precopy_watch(PageHeatPrecopy *heat)
+{
+    int chunks = 0;
+
+    while (heat && heat->watch_block) {
+        RAMBlock *block = heat->watch_block;
+        unsigned long pages = used_pages(block);
+        unsigned long page;
+
+        page = block->hot_bmap ? find_next_bit(block->hot_bmap, pages,
+                                               heat->watch_page) : pages;
+        if (page >= pages) {
+            heat->watch_block = QLIST_NEXT_RCU(block, next);
+            heat->watch_page = 0;
+            continue;
+        }
+        ram_clear_dirty_log(block, page);
+        heat->watch_page = ((page >> block->clear_bmap_shift) + 1) <<
+                           block->clear_bmap_shift;
+        if (++chunks == WATCH_CHUNKS) {
+            return;
+        }
+    }
+}
+
+void page_heat_precopy_sent(PageHeatPrecopy *heat, RAMBlock *block,
+                            unsigned long page)
+{
+    page_heat_order_sent(&heat->order, qemu_target_page_size());
+    if (test_bit(page, block->hot_bmap)) {
+        stat64_add(&mig_stats.page_heat_hot_pages, 1);
+    } else {
+        stat64_add(&mig_stats.page_heat_cold_pages, 1);
+    }
+}
+
+void page_heat_precopy_pass_done(PageHeatPrecopy *heat)
+{
+    if (heat) {
+        page_heat_order_pass_done(&heat->order);
+    }
+}
+
+void page_heat_precopy_sync_begin(PageHeatPrecopy *heat, RAMBlock *block)
+{
+    /* A sync marks all chunks, so what was cleared is to be known before. */
+    bitmap_copy(heat->unwatched, block->clear_bmap,
+                clear_chunks(block, used_pages(block)));
+    heat->bmap = block->bmap;
+    block->bmap = heat->log;
+}
+
+uint64_t page_heat_precopy_sync_end(PageHeatPrecopy *heat, RAMBlock *block)
+{
+    uint64_t before = heat->fold.again;
+
+    block->bmap = heat->bmap;
+    heat->bmap = NULL;
+    page_heat_order_fold(block->bmap, block->hot_bmap, heat->log,
+                         heat->unwatched, block->clear_bmap_shift,
+                         page_heat_order_keeps(&heat->order),
+                         used_pages(block), &heat->fold);
+    bitmap_clear(heat->log, 0, used_pages(block));
+    widen(block);
+    return heat->fold.again - before;
+}
+
+/* Slows the guest down as much as it takes, instead of step by step. */
+static void throttle(PageHeatPrecopy *heat, unsigned tolerated)
+{
+    unsigned now = cpu_throttle_active() ? cpu_throttle_get_percentage() : 0;
+    unsigned then = page_heat_order_throttle(&heat->order, now, tolerated);
+
+    then = MIN(then, migrate_max_cpu_throttle());
+    if (then > now && migrate_auto_converge()) {
+        trace_page_heat_throttle(now, then);
+        cpu_throttle_set(then);
+    }
+}
+
+void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
+{
+    PageHeatOrder *order = &heat->order;
+    unsigned bits = qemu_target_page_bits();
+    PageHeatSync sync = {
+        .now_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
+        .dirty = dirty,
+        .hot = count_hot() << bits,
+        .written = heat->fold.written << bits,
+        .again = heat->fold.again << bits,
+        .threshold = migrate_get_current()->threshold_size,
+        .transferred = migration_transferred_bytes(),
+        .tolerated = migrate_throttle_trigger_threshold(),
+    };
+
+    stat64_add(&mig_stats.page_heat_resent_pages, heat->fold.again);
+    heat->fold = (PageHeatFold) { };
+
+    page_heat_order_synced(order, &sync);
+    trace_page_heat_synced(order->hold, sync.dirty, sync.hot, sync.written,
+                           sync.again, sync.threshold, order->bandwidth,
+                           order->write_rate, order->outlook);
+    throttle(heat, sync.tolerated);
+    watch_from_start(heat);
+
+    stat64_set(&mig_stats.page_heat_hot_bytes, sync.hot);
+    stat64_set(&mig_stats.page_heat_write_rate, order->write_rate);
+    stat64_set(&mig_stats.page_heat_outlook, order->outlook);
+}
+
+bool page_heat_precopy_wants_sync(const PageHeatPrecopy *heat)
+{
+    return heat && page_heat_order_wants_sync(&heat->order);
+}

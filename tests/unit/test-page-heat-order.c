@@ -1,0 +1,692 @@
+/*
+ * In which order precopy sends pages, in a world of bitmaps
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Functions on bitmaps are compared with models of one page at a time.  The
+ * policy is run against a guest that writes, a log that works in chunks as
+ * KVM's does, and a link; without the policy the same world is migrated as
+ * ever, and what was sent can be compared.
+ *
+ * Random runs are reproducible with --seed.
+ */
+
+#include "qemu/osdep.h"
+#include <math.h>
+#include "qemu/bitmap.h"
+#include "qemu/units.h"
+#include "../../migration/page-heat-order.h"
+
+#define PAGE 4096ull
+#define SHIFT 9
+
+/* Bitmaps */
+
+static unsigned long *random_bitmap(unsigned long pages, int one_of)
+{
+    unsigned long *map = bitmap_new(pages);
+
+    for (unsigned long p = 0; p < pages; p++) {
+        if (g_test_rand_int_range(0, one_of) == 0) {
+            set_bit(p, map);
+        }
+    }
+    return map;
+}
+
+static void check_fold(unsigned long pages, unsigned shift, bool keep)
+{
+    unsigned long chunks = DIV_ROUND_UP(pages, 1ul << shift);
+    g_autofree unsigned long *dirty = random_bitmap(pages, 2);
+    g_autofree unsigned long *hot = random_bitmap(pages, 3);
+    g_autofree unsigned long *log = random_bitmap(pages, 4);
+    g_autofree unsigned long *unwatched = random_bitmap(chunks, 2);
+    g_autofree unsigned long *was_dirty = bitmap_new(pages);
+    g_autofree unsigned long *was_hot = bitmap_new(pages);
+    PageHeatFold fold = { .written = 7, .again = 5 };
+    uint64_t written = 7, again = 5;
+
+    bitmap_copy(was_dirty, dirty, pages);
+    bitmap_copy(was_hot, hot, pages);
+    page_heat_order_fold(dirty, hot, log, unwatched, shift, keep, pages, &fold);
+
+    for (unsigned long p = 0; p < pages; p++) {
+        bool logged = test_bit(p, log);
+        bool known = !test_bit(p >> shift, unwatched);
+        bool fresh = logged && !test_bit(p, was_dirty);
+        bool is_hot = known ? logged || (keep && test_bit(p, was_hot))
+                            : fresh || test_bit(p, was_hot);
+
+        written += known ? logged : fresh;
+        again += fresh;
+        g_assert(test_bit(p, dirty) == (logged || test_bit(p, was_dirty)));
+        g_assert(test_bit(p, hot) == is_hot);
+    }
+    g_assert_cmpuint(fold.written, ==, written);
+    g_assert_cmpuint(fold.again, ==, again);
+}
+
+static void test_fold(void)
+{
+    for (int run = 0; run < 200; run++) {
+        check_fold(g_test_rand_int_range(1, 3000),
+                   g_test_rand_int_range(6, 11), run & 1);
+    }
+}
+
+static void test_find(void)
+{
+    for (int run = 0; run < 100; run++) {
+        unsigned long pages = g_test_rand_int_range(1, 700);
+        unsigned long unit = 1ul << g_test_rand_int_range(1, 8);
+        g_autofree unsigned long *dirty = random_bitmap(pages, 1 + run % 70);
+        g_autofree unsigned long *hot = random_bitmap(pages, 1 + run % 5);
+        g_autofree unsigned long *wide = bitmap_new(pages);
+        unsigned long want = pages;
+        uint64_t both = 0;
+
+        g_assert_cmpuint(page_heat_order_next(dirty, hot, pages, pages), ==,
+                         pages);
+        for (unsigned long p = pages; p-- > 0;) {
+            if (test_bit(p, dirty) && !test_bit(p, hot)) {
+                want = p;
+            }
+            both += test_bit(p, dirty) && test_bit(p, hot);
+            g_assert_cmpuint(page_heat_order_next(dirty, hot, pages, p), ==,
+                             want);
+        }
+        g_assert_cmpuint(page_heat_order_count(dirty, hot, pages), ==, both);
+
+        bitmap_copy(wide, hot, pages);
+        page_heat_order_widen(wide, unit, pages);
+        for (unsigned long p = 0; p < pages; p++) {
+            unsigned long start = QEMU_ALIGN_DOWN(p, unit);
+            unsigned long end = MIN(pages, start + unit);
+
+            g_assert(test_bit(p, wide) ==
+                     (find_next_bit(hot, end, start) < end));
+        }
+    }
+}
+
+static void test_age_limit(void)
+{
+    g_assert_cmpuint(page_heat_order_age_limit(30000, 200), ==, 1);
+    g_assert_cmpuint(page_heat_order_age_limit(10000, 200), ==, 1);
+    g_assert_cmpuint(page_heat_order_age_limit(9999, 200), ==, 2);
+    g_assert_cmpuint(page_heat_order_age_limit(1000, 200), ==, 10);
+    g_assert_cmpuint(page_heat_order_age_limit(1, 200), ==, 200);
+    g_assert_cmpuint(page_heat_order_age_limit(0, 200), ==, 200);
+    g_assert_cmpuint(page_heat_order_age_limit(UINT32_MAX, 200), ==, 1);
+}
+
+/* One decision at a time */
+
+static const PageHeatSync sync_template = {
+    .now_ms = 10000,
+    .dirty = 100 * MiB,
+    .hot = 100 * MiB,
+    .threshold = 10 * MiB,
+    .transferred = 1000 * MiB,
+    .tolerated = 50,
+};
+
+static PageHeatOrder order_after(PageHeatSync sync, bool pass_done)
+{
+    PageHeatOrder order;
+
+    page_heat_order_begin(&order, 0);
+    if (pass_done) {
+        page_heat_order_pass_done(&order);
+    }
+    page_heat_order_synced(&order, &sync);
+    return order;
+}
+
+static void test_first_pass(void)
+{
+    PageHeatSync sync = sync_template;
+    PageHeatOrder order;
+
+    page_heat_order_begin(&order, 0);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_AGED);
+    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
+    g_assert_true(page_heat_order_keeps(&order));
+    page_heat_order_sent(&order, UINT64_MAX / 2);
+    g_assert_false(page_heat_order_wants_sync(&order));
+
+    /* A sync in between changes nothing, whatever is cold. */
+    page_heat_order_synced(&order, &sync);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_AGED);
+
+    page_heat_order_pass_done(&order);
+    g_assert_true(page_heat_order_wants_sync(&order));
+    g_assert_false(page_heat_order_keeps(&order));
+    page_heat_order_synced(&order, &sync);
+    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
+}
+
+static void test_worth(void)
+{
+    PageHeatSync sync = sync_template;
+
+    /* An eighth of what is dirty, */
+    sync.hot = sync.dirty - sync.dirty / 8;
+    g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_WRITTEN);
+    sync.hot++;
+    g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_NONE);
+
+    /* half of the threshold, */
+    sync.threshold = sync.dirty - 1;
+    sync.hot = sync.dirty / 2;
+    g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_WRITTEN);
+    sync.hot += MiB;
+    g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_NONE);
+
+    /* or a MiB must be cold. */
+    sync.threshold = 0;
+    sync.dirty = sync.hot = 2 * MiB;
+    sync.hot = MiB;
+    g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_WRITTEN);
+    sync.hot++;
+    g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_NONE);
+
+    /* More is hot than is dirty: cannot be, and does no harm. */
+    sync.hot = 3 * MiB;
+    g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_NONE);
+}
+
+static void test_slices(void)
+{
+    PageHeatOrder order = order_after(sync_template, true);
+
+    page_heat_order_sent(&order, 25 * MiB - 1);
+    g_assert_false(page_heat_order_wants_sync(&order));
+    page_heat_order_sent(&order, 1);
+    g_assert_true(page_heat_order_wants_sync(&order));
+
+    /* Nothing is left: this must not become a loop of syncs. */
+    order = order_after(sync_template, true);
+    page_heat_order_pass_done(&order);
+    g_assert_false(page_heat_order_wants_sync(&order));
+}
+
+static void test_end(void)
+{
+    PageHeatSync sync = sync_template;
+    PageHeatOrder order;
+
+    page_heat_order_begin(&order, 0);
+    page_heat_order_pass_done(&order);
+    page_heat_order_end(&order);
+    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
+
+    sync.hot = 0;
+    page_heat_order_synced(&order, &sync);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
+    page_heat_order_sent(&order, UINT64_MAX / 2);
+    page_heat_order_pass_done(&order);
+    g_assert_false(page_heat_order_wants_sync(&order));
+}
+
+static void test_outlook(void)
+{
+    PageHeatSync sync = sync_template;
+    PageHeatOrder order;
+
+    /* The hot set fits. */
+    sync.hot = sync.threshold;
+    g_assert_cmpint(order_after(sync, false).outlook, ==,
+                    PAGE_HEAT_OUTLOOK_CONVERGES);
+
+    /* It does not: bandwidth is 100 MiB/s, written to was at least 1 MiB/s. */
+    sync.hot++;
+    sync.written = 10 * MiB;
+    order = order_after(sync, false);
+    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
+    g_assert_cmpuint(order.bandwidth, ==, 100 * MiB);
+    g_assert_cmpuint(order.write_rate, ==, MiB);
+    g_assert_cmpuint(page_heat_order_throttle(&order, 0, 50), ==, 0);
+
+    /* 80 MiB/s are more than half of the bandwidth: five eighths will do. */
+    sync.written = 800 * MiB;
+    order = order_after(sync, false);
+    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
+    g_assert_cmpuint(page_heat_order_throttle(&order, 0, 50), ==, 38);
+    g_assert_cmpuint(page_heat_order_throttle(&order, 90, 50), ==, 94);
+    g_assert_cmpuint(page_heat_order_throttle(&order, 99, 50), ==, 100);
+
+    /* No time has passed: nothing is known. */
+    sync.now_ms = 1;
+    order = order_after(sync, false);
+    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
+    g_assert_cmpuint(order.bandwidth, ==, 0);
+}
+
+/* What was sent in a slice of the last pass tells how fast the guest writes. */
+static void test_write_rate(void)
+{
+    static const struct {
+        double writes;          /* to each page, while the slice is sent */
+        bool converges;
+    } cases[] = { { 0, true }, { 0.05, true }, { 0.1, true }, { 0.3, false },
+                  { 1, false }, { 3, false }, { 50, false } };
+    PageHeatSync sync = sync_template;
+
+    for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+        PageHeatOrder order = order_after(sync_template, true);
+        double x = cases[i].writes;
+        double late = x ? 1 - (1 - exp(-x)) / x : 0;
+        double true_rate = x * 90 * MiB / 0.25;
+        unsigned pct;
+
+        /* 25 MiB in 250 ms */
+        page_heat_order_sent(&order, 25 * MiB);
+        sync.now_ms = sync_template.now_ms + 250;
+        sync.transferred = sync_template.transferred + 25 * MiB;
+        sync.again = late * 25 * MiB;
+        sync.dirty = sync.hot = 75 * MiB + sync.again;
+        page_heat_order_synced(&order, &sync);
+        g_assert_cmpuint(order.bandwidth, ==, 100 * MiB);
+        g_assert_cmpint(order.outlook, ==, cases[i].converges ?
+                        PAGE_HEAT_OUTLOOK_CONVERGES :
+                        PAGE_HEAT_OUTLOOK_DIVERGES);
+        if (x < 10) {
+            g_assert_cmpfloat(fabs(order.write_rate - true_rate), <=,
+                              true_rate / 100);
+        } else {
+            /* All is dirty again: as good as it gets */
+            g_assert_cmpfloat(order.write_rate, >=, 15 * 360.0 * MiB);
+        }
+        pct = page_heat_order_throttle(&order, 0, 50);
+        if (cases[i].converges) {
+            g_assert_cmpuint(pct, ==, 0);
+        } else {
+            g_assert_cmpuint(pct, >=, 50);
+            g_assert_cmpuint(pct, <=, 100);
+        }
+    }
+}
+
+/* Worlds */
+
+typedef struct World {
+    /* What it is */
+    unsigned long pages;
+    unsigned long write_first, write_step, write_pages; /* random writes */
+    unsigned long read_first, read_pages;   /* hot, but not written to */
+    double writes_per_page_sent;
+    unsigned long threshold;                /* pages */
+    bool throttles;
+    /* What happens */
+    bool policy;
+    unsigned long *dirty, *hot, *log, *unwatched;
+    bool *sent_before;
+    unsigned long ndirty, cursor;
+    uint64_t sent, live, syncs, last_sync_sent, max_stuck;
+    double writes_due;
+    unsigned throttled;
+    PageHeatOrder order;
+    uint64_t period_sent, period_dirty;
+    int high;
+} World;
+
+/* 10 pages a ms */
+#define MS(world) ((int64_t)((world)->sent / 10))
+#define GIVE_UP 40
+
+static unsigned long written_page(const World *w)
+{
+    return w->write_first +
+           w->write_step * g_test_rand_int_range(0, w->write_pages);
+}
+
+static void guest_runs(World *w)
+{
+    w->writes_due += w->writes_per_page_sent * (100 - w->throttled) / 100;
+    while (w->writes_due >= 1) {
+        set_bit(written_page(w), w->log);
+        w->writes_due -= 1;
+    }
+}
+
+static void clear_log(World *w, unsigned long page)
+{
+    unsigned long chunk = page >> SHIFT;
+
+    if (test_and_clear_bit(chunk, w->unwatched)) {
+        bitmap_clear(w->log, chunk << SHIFT,
+                     MIN(1ul << SHIFT, w->pages - (chunk << SHIFT)));
+    }
+}
+
+static void stock_throttle(World *w)
+{
+    uint64_t sent = w->sent - w->period_sent;
+
+    if (sent < 10000) {
+        return;
+    }
+    if (w->period_dirty * 2 > sent && ++w->high >= 2) {
+        w->high = 0;
+        w->throttled = w->throttled ? MIN(w->throttled + 10, 99) : 20;
+    }
+    w->period_sent = w->sent;
+    w->period_dirty = 0;
+}
+
+static void world_sync(World *w)
+{
+    PageHeatFold fold = { };
+    g_autofree unsigned long *log = bitmap_new(w->pages);
+
+    /* As KVM, which tells of a page until its chunk was cleared. */
+    bitmap_copy(log, w->log, w->pages);
+    page_heat_order_fold(w->dirty, w->hot, log, w->unwatched, SHIFT,
+                         page_heat_order_keeps(&w->order), w->pages, &fold);
+    bitmap_set(w->unwatched, 0, DIV_ROUND_UP(w->pages, 1ul << SHIFT));
+    w->ndirty += fold.again;
+    w->syncs++;
+    w->period_dirty += fold.again;
+
+    if (w->policy) {
+        PageHeatSync sync = {
+            .now_ms = MS(w),
+            .dirty = w->ndirty * PAGE,
+            .hot = page_heat_order_count(w->dirty, w->hot, w->pages) * PAGE,
+            .written = fold.written * PAGE,
+            .again = fold.again * PAGE,
+            .threshold = w->threshold * PAGE,
+            .transferred = w->sent * PAGE,
+            .tolerated = 50,
+        };
+
+        page_heat_order_synced(&w->order, &sync);
+        if (w->throttles) {
+            w->throttled = MIN(99, page_heat_order_throttle(&w->order,
+                                                            w->throttled, 50));
+        }
+        if (w->order.hold != PAGE_HEAT_HOLD_NONE) {
+            for (unsigned long p = 0; p < w->pages; p++) {
+                if (test_bit(p, w->hot)) {
+                    clear_log(w, p);
+                }
+            }
+        }
+    }
+    if (w->throttles) {
+        stock_throttle(w);
+    }
+}
+
+static bool send_next(World *w)
+{
+    for (int round = 0; round < 2; round++) {
+        unsigned long page =
+            w->order.hold == PAGE_HEAT_HOLD_NONE
+            ? find_next_bit(w->dirty, w->pages, w->cursor)
+            : page_heat_order_next(w->dirty, w->hot, w->pages, w->cursor);
+
+        if (page < w->pages) {
+            clear_log(w, page);
+            clear_bit(page, w->dirty);
+            w->sent_before[page] = true;
+            w->ndirty--;
+            w->sent++;
+            w->cursor = page;
+            page_heat_order_sent(&w->order, PAGE);
+            return true;
+        }
+        w->cursor = 0;
+    }
+    page_heat_order_pass_done(&w->order);
+    return false;
+}
+
+static void is_sent_or_dirty(const World *w)
+{
+    for (unsigned long p = 0; p < w->pages; p++) {
+        g_assert(w->sent_before[p] || test_bit(p, w->dirty));
+    }
+}
+
+/* Returns whether it converged. */
+static bool migrate(World *w, bool policy)
+{
+    bool done = false;
+    int idle = 0;
+
+    w->policy = policy;
+    w->dirty = bitmap_new(w->pages);
+    w->hot = bitmap_new(w->pages);
+    w->log = bitmap_new(w->pages);
+    w->unwatched = bitmap_new(DIV_ROUND_UP(w->pages, 1ul << SHIFT));
+    w->sent_before = g_new0(bool, w->pages);
+    bitmap_set(w->dirty, 0, w->pages);
+    bitmap_set(w->log, 0, w->pages);
+    bitmap_set(w->unwatched, 0, DIV_ROUND_UP(w->pages, 1ul << SHIFT));
+    w->ndirty = w->pages;
+    page_heat_order_begin(&w->order, 0);
+    if (policy) {
+        for (unsigned long i = 0; i < w->write_pages; i++) {
+            set_bit(w->write_first + w->write_step * i, w->hot);
+        }
+        bitmap_set(w->hot, w->read_first, w->read_pages);
+        for (unsigned long p = 0; p < w->pages; p++) {
+            if (test_bit(p, w->hot)) {
+                clear_log(w, p);
+            }
+        }
+    } else {
+        page_heat_order_end(&w->order);
+    }
+
+    while (!done && w->sent < GIVE_UP * w->pages) {
+        bool sent = false;
+
+        if (w->ndirty < w->threshold || page_heat_order_wants_sync(&w->order)) {
+            world_sync(w);
+        }
+        done = w->ndirty < w->threshold;
+        for (int i = 0; !done && i < 1000 && send_next(w); i++) {
+            guest_runs(w);
+            sent = true;
+        }
+        /* Never a busy loop */
+        idle = sent ? 0 : idle + 1;
+        g_assert_cmpint(idle, <=, 2);
+        is_sent_or_dirty(w);
+    }
+
+    w->live = w->sent;
+    page_heat_order_end(&w->order);
+    world_sync(w);
+    while (send_next(w)) {
+    }
+    g_assert_cmpuint(w->ndirty, ==, 0);
+    for (unsigned long p = 0; p < w->pages; p++) {
+        g_assert(w->sent_before[p]);
+    }
+
+    g_free(w->dirty);
+    g_free(w->hot);
+    g_free(w->log);
+    g_free(w->unwatched);
+    g_free(w->sent_before);
+    return done;
+}
+
+/* What is sent with the policy, as a part of what is sent without it. */
+static double compare(World world, bool *stock_done, bool *done)
+{
+    World stock = world;
+
+    *stock_done = migrate(&stock, false);
+    *done = migrate(&world, true);
+    g_test_message("sent %" PRIu64 " instead of %" PRIu64 " pages of %lu, "
+                   "stopped for %" PRIu64 " instead of %" PRIu64
+                   ", %" PRIu64 " syncs instead of %" PRIu64
+                   ", throttled %u instead of %u %%",
+                   world.sent, stock.sent, world.pages,
+                   world.sent - world.live, stock.sent - stock.live,
+                   world.syncs, stock.syncs, world.throttled, stock.throttled);
+    if (*done && *stock_done) {
+        /* No longer stopped, but for what is written in a tenth of a second */
+        g_assert_cmpuint(world.sent - world.live, <=, world.threshold);
+    }
+    g_assert_cmpuint(world.syncs, <, 16 + 16 * (world.sent / world.pages + 1));
+    return world.sent / (double)stock.sent;
+}
+
+#define WORLD_PAGES 65536
+
+/* The hot set fits the threshold: each of its pages is sent just once. */
+static void test_world_fits(void)
+{
+    static const unsigned long steps[] = { 1, 10 };
+    bool stock_done, done;
+
+    for (int i = 0; i < ARRAY_SIZE(steps); i++) {
+        World world = {
+            .pages = WORLD_PAGES,
+            .write_step = steps[i],
+            .write_pages = WORLD_PAGES / 10,
+            .writes_per_page_sent = 5,
+            .threshold = WORLD_PAGES / 8,
+        };
+        World again = world;
+        double ratio = compare(world, &stock_done, &done);
+
+        g_assert_true(done && stock_done);
+        g_assert_cmpfloat(ratio, <=, 0.93);
+        migrate(&again, true);
+        g_assert_cmpuint(again.sent, ==, WORLD_PAGES);
+    }
+}
+
+/* It does not fit and is written to faster than it is sent. */
+static void test_world_throttled(void)
+{
+    static const int parts[] = { 10, 4 };
+    bool stock_done, done;
+
+    for (int i = 0; i < ARRAY_SIZE(parts); i++) {
+        for (int step = 1; step <= 3; step += 2) {
+            World world = {
+                .pages = WORLD_PAGES,
+                .write_first = 1000, .write_step = step,
+                .write_pages = WORLD_PAGES / parts[i],
+                .writes_per_page_sent = 5,
+                .threshold = 3000,
+                .throttles = true,
+            };
+            double ratio = compare(world, &stock_done, &done);
+
+            g_assert_true(done);
+            g_assert_cmpfloat(ratio, <=, 0.76);
+        }
+    }
+}
+
+/* It does not fit, but is written to slowly. */
+static void test_world_slow(void)
+{
+    World world = {
+        .pages = WORLD_PAGES,
+        .write_first = 1000, .write_step = 2,
+        .write_pages = WORLD_PAGES / 4,
+        .writes_per_page_sent = 0.5,
+        .threshold = 3000,
+    };
+    bool stock_done, done;
+    double ratio = compare(world, &stock_done, &done);
+
+    g_assert_true(done);
+    g_assert_cmpfloat(ratio, <=, 0.9);
+}
+
+/* Hot pages that are only read cost nothing. */
+static void test_world_reads(void)
+{
+    World world = {
+        .pages = WORLD_PAGES,
+        .write_first = 40000, .write_step = 1, .write_pages = 1000,
+        .read_first = 5000, .read_pages = WORLD_PAGES / 2,
+        .writes_per_page_sent = 1,
+        .threshold = 3000,
+    };
+    bool stock_done, done;
+    double ratio = compare(world, &stock_done, &done);
+
+    g_assert_true(done && stock_done);
+    g_assert_cmpfloat(ratio, <=, 1.0);
+}
+
+/* All is hot: as ever. */
+static void test_world_uniform(void)
+{
+    World world = {
+        .pages = WORLD_PAGES,
+        .write_step = 1, .write_pages = WORLD_PAGES,
+        .threshold = 3000,
+    };
+    bool stock_done, done;
+    double ratio;
+
+    world.writes_per_page_sent = 0.3;
+    ratio = compare(world, &stock_done, &done);
+    g_assert_true(done && stock_done);
+    g_assert_cmpfloat(ratio, <=, 1.03);
+
+    world.writes_per_page_sent = 5;
+    world.throttles = true;
+    ratio = compare(world, &stock_done, &done);
+    g_assert_true(done);
+    g_assert_cmpfloat(ratio, <=, 1.03);
+}
+
+/* Nothing that happens makes it lose a page or spin. */
+static void test_world_random(void)
+{
+    for (int run = 0; run < 60; run++) {
+        unsigned long pages = g_test_rand_int_range(600, 6000);
+        unsigned long step = g_test_rand_int_range(1, 5);
+        unsigned long writes = g_test_rand_int_range(1, pages / step);
+        World world = {
+            .pages = pages,
+            .write_first = g_test_rand_int_range(0, pages - writes * step + 1),
+            .write_step = step,
+            .write_pages = writes,
+            .read_first = g_test_rand_int_range(0, pages / 2),
+            .read_pages = g_test_rand_int_range(0, pages / 2),
+            .writes_per_page_sent = g_test_rand_double_range(0, 4),
+            .threshold = g_test_rand_int_range(0, pages),
+            .throttles = run & 1,
+        };
+
+        migrate(&world, true);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/page-heat-order/fold", test_fold);
+    g_test_add_func("/page-heat-order/find", test_find);
+    g_test_add_func("/page-heat-order/age-limit", test_age_limit);
+    g_test_add_func("/page-heat-order/first-pass", test_first_pass);
+    g_test_add_func("/page-heat-order/worth", test_worth);
+    g_test_add_func("/page-heat-order/slices", test_slices);
+    g_test_add_func("/page-heat-order/end", test_end);
+    g_test_add_func("/page-heat-order/outlook", test_outlook);
+    g_test_add_func("/page-heat-order/write-rate", test_write_rate);
+    g_test_add_func("/page-heat-order/world/fits", test_world_fits);
+    g_test_add_func("/page-heat-order/world/throttled", test_world_throttled);
+    g_test_add_func("/page-heat-order/world/slow", test_world_slow);
+    g_test_add_func("/page-heat-order/world/reads", test_world_reads);
+    g_test_add_func("/page-heat-order/world/uniform", test_world_uniform);
+    g_test_add_func("/page-heat-order/world/random", test_world_random);
+    return g_test_run();
+}
