@@ -455,7 +455,7 @@ static void is_sent_or_dirty(const World *w)
 /* Returns whether it converged. */
 static bool migrate(World *w, bool policy)
 {
-    bool done = false;
+    bool done = false, done_sending;
     int idle = 0;
 
     w->policy = policy;
@@ -503,8 +503,9 @@ static bool migrate(World *w, bool policy)
     w->live = w->sent;
     page_heat_order_end(&w->order);
     world_sync(w);
-    while (send_next(w)) {
-    }
+    do {
+        done_sending = !send_next(w);
+    } while (!done_sending);
     g_assert_cmpuint(w->ndirty, ==, 0);
     for (unsigned long p = 0; p < w->pages; p++) {
         g_assert(w->sent_before[p]);
