@@ -44,7 +44,7 @@ static void leave(PageHeatOut *out, Window *window)
     window->memory = NULL;
 }
 
-/* Nothing more is read in the window: keep it for later, if need be. */
+/* Another window follows: keep this one for later, if need be. */
 static void pass(PageHeatOut *out)
 {
     if (!out->now.memory) {
@@ -58,7 +58,6 @@ static void pass(PageHeatOut *out)
     leave(out, &out->behind[out->oldest]);
     out->behind[out->oldest] = out->now;
     out->oldest = (out->oldest + 1) % PAGE_HEAT_OUT_BEHIND;
-    out->now.memory = NULL;
 }
 
 static void enter(PageHeatOut *out, void *memory, uint64_t size, uint64_t start)
@@ -117,7 +116,7 @@ void page_heat_out_free(PageHeatOut *out)
 
     pass(out);
     for (unsigned i = 0; i < PAGE_HEAT_OUT_BEHIND; i++) {
-        leave(out, &out->behind[(out->oldest + i) % PAGE_HEAT_OUT_BEHIND]);
+        leave(out, &out->behind[i]);
     }
     g_free(out);
 }

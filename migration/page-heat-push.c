@@ -114,7 +114,8 @@ static void next_stretch(PageHeatPush *push)
 
 /*
  * Looks at the next run in the stretch.  If it is in the band, it is what
- * remains up to run_end; if not, it is passed over.
+ * remains up to run_end; if not, it is passed over.  What is younger is in it,
+ * too: if that was not sent in its turn, it is high time.
  */
 static void look_at_run(PageHeatPush *push)
 {
@@ -129,7 +130,7 @@ static void look_at_run(PageHeatPush *push)
     }
 
     hot->run_end = run.offset + run.length;
-    if (run.age >= hot->age && run.age < ages) {
+    if (run.age < ages) {
         hot->rest.from = run.offset;
     } else {
         hot->rest.from = hot->run_end;

@@ -77,6 +77,7 @@ static uint64_t next_unsent(void *opaque, unsigned nr, uint64_t from,
 
     g_assert_cmpuint(from, <, end);
     g_assert_cmpuint(end, <=, block->npages * PAGE);
+    g_assert_cmpuint(end % (block->page_size * PAGE), ==, 0);
     for (uint64_t page = from / PAGE; page < end / PAGE; page++) {
         if (!block->sent[page]) {
             return page * PAGE;
@@ -360,6 +361,18 @@ static void test_walkers(void)
         send_page(&guest, 0, page.nr);
     }
     g_assert_cmpuint(near, ==, PAGE_HEAT_PUSH_WALKERS * pages);
+    end(&guest);
+
+    /* In another block it is somebody else. */
+    add_block(&guest, 200, 1, 1);
+    add_block(&guest, 200, 1, 0);
+    start(&guest);
+    page_heat_push_asked(guest.push, 0, 0);
+    page_heat_push_asked(guest.push, 1, 0);
+    for (near = 0; ask(&guest, false, &page) == PAGE_HEAT_PUSH_NEAR; near++) {
+        send_page(&guest, page.block, page.nr);
+    }
+    g_assert_cmpuint(near, ==, 2 * PAGE_HEAT_PUSH_AHEAD / PAGE);
     end(&guest);
 }
 
