@@ -10,7 +10,6 @@
 #include "qemu/units.h"
 #include "exec/memory.h"
 #include "exec/target_page.h"
-#include "migration/page-heat.h"
 #include "system/cpu-throttle.h"
 #include "system/runstate.h"
 #include "migration.h"
@@ -55,8 +54,8 @@ static unsigned long clear_chunks(const RAMBlock *block, unsigned long pages)
     return DIV_ROUND_UP(pages, 1UL << block->clear_bmap_shift);
 }
 
-static bool get_history(RAMBlock *block, PageHeat **heat,
-                        PageHeatHistory *history)
+bool page_heat_known(RAMBlock *block, PageHeat **heat,
+                     PageHeatHistory *history)
 {
     if (!migrate_page_heat() || !block->mr) {
         return false;
@@ -65,7 +64,7 @@ static bool get_history(RAMBlock *block, PageHeat **heat,
     return *heat && PAGE_HEAT_GET_CLASS(*heat)->history(*heat, history);
 }
 
-static unsigned age_limit(const PageHeatHistory *history)
+unsigned page_heat_young(const PageHeatHistory *history)
 {
     return page_heat_order_age_limit(history->interval_ms, PAGE_HEAT_AGE_MAX);
 }
@@ -135,11 +134,11 @@ PageHeatPrecopy *page_heat_precopy_new(void)
         PageHeatHistory history;
         PageHeat *owner;
 
-        if (!get_history(block, &owner, &history)) {
+        if (!page_heat_known(block, &owner, &history)) {
             continue;
         }
         block->hot_bmap = bitmap_new(max_pages(block));
-        find_hot(block, owner, age_limit(&history));
+        find_hot(block, owner, page_heat_young(&history));
         widen(block);
         longest = MAX(longest, max_pages(block));
         chunks = MAX(chunks, clear_chunks(block, max_pages(block)));
@@ -181,7 +180,7 @@ uint8_t page_heat_precopy_clear_shift(RAMBlock *block, uint8_t shift)
     PageHeatHistory history;
     PageHeat *heat;
 
-    if (!get_history(block, &heat, &history)) {
+    if (!page_heat_known(block, &heat, &history)) {
         return shift;
     }
     return MIN(shift, MAX(ours, CLEAR_BITMAP_SHIFT_MIN));

@@ -77,6 +77,25 @@ static bool heat_next_run(PageHeat *heat, uint64_t from, uint64_t end,
     return true;
 }
 
+static uint64_t heat_younger(PageHeat *heat, unsigned age)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+    RwpTracker *tracker = rwp_backend_tracker(rwp);
+    uint64_t by_age[RWP_AGE_LIMIT + 1];
+    uint64_t pages = 0;
+
+    if (!tracker) {
+        return 0;
+    }
+    rwp_tracker_lock(tracker);
+    rwp_age_map_idle(rwp_tracker_map(tracker), by_age);
+    rwp_tracker_unlock(tracker);
+    for (unsigned i = 0; i < MIN(age, ARRAY_SIZE(by_age)); i++) {
+        pages += by_age[i];
+    }
+    return pages * page_size_of(rwp);
+}
+
 static uint64_t heat_out(PageHeat *heat, uint64_t offset, uint64_t length)
 {
     RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
@@ -151,6 +170,7 @@ void rwp_heat_class_init(ObjectClass *oc)
 
     phc->history = heat_history;
     phc->next_run = heat_next_run;
+    phc->younger = heat_younger;
     phc->out = heat_out;
     phc->give_back = heat_give_back;
     phc->warm_begin = heat_warm_begin;

@@ -70,6 +70,12 @@ struct PageHeatClass {
                      PageHeatRun *run);
 
     /*
+     * @younger: pages whose age is below @age, in bytes.  With the BQL; quick,
+     * whatever the size of the memory.
+     */
+    uint64_t (*younger)(PageHeat *heat, unsigned age);
+
+    /*
      * @out: the pages in [@offset, @offset + @length) that are in swap, in
      * bytes, as far as the backend knows.  By any thread.
      */
