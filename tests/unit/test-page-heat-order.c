@@ -290,9 +290,9 @@ static void test_write_rate(void)
         sync.dirty = sync.hot = 75 * MiB + sync.again;
         page_heat_order_synced(&order, &sync);
         g_assert_cmpuint(order.bandwidth, ==, 100 * MiB);
-        g_assert_cmpint(order.outlook, ==, cases[i].converges ?
-                        PAGE_HEAT_OUTLOOK_CONVERGES :
-                        PAGE_HEAT_OUTLOOK_DIVERGES);
+        g_assert_cmpint(order.outlook, ==, cases[i].converges
+                                           ? PAGE_HEAT_OUTLOOK_CONVERGES
+                                           : PAGE_HEAT_OUTLOOK_DIVERGES);
         if (x < 10) {
             g_assert_cmpfloat(fabs(order.write_rate - true_rate), <=,
                               true_rate / 100);
