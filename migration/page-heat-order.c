@@ -33,11 +33,20 @@ unsigned page_heat_order_age_limit(uint32_t interval_ms, unsigned max)
     return MIN(limit, max);
 }
 
-void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms)
+void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
+                           uint64_t dirty, uint64_t hot)
 {
+    uint64_t cold = dirty - MIN(dirty, hot);
+    /*
+     * What matters when only the hot set is left is what is written to while
+     * some of it is sent, so it is watched for about so long.
+     */
+    uint64_t last = MAX(hot / 2, WORTH_A_SYNC);
+
     *order = (PageHeatOrder) {
         .hold = PAGE_HEAT_HOLD_AGED,
         .synced_ms = now_ms,
+        .slice = cold > last ? cold - last : UINT64_MAX,
     };
 }
 
@@ -51,13 +60,13 @@ void page_heat_order_end(PageHeatOrder *order)
 
 bool page_heat_order_keeps(const PageHeatOrder *order)
 {
-    return order->hold == PAGE_HEAT_HOLD_AGED && !order->wants_sync;
+    return order->hold == PAGE_HEAT_HOLD_AGED && !order->pass_done;
 }
 
 void page_heat_order_sent(PageHeatOrder *order, uint64_t bytes)
 {
     order->sent += bytes;
-    if (order->hold == PAGE_HEAT_HOLD_NONE && order->sent >= order->slice) {
+    if (order->sent >= order->slice) {
         qatomic_set(&order->wants_sync, true);
     }
 }
@@ -69,6 +78,7 @@ void page_heat_order_pass_done(PageHeatOrder *order)
      * that is worth a sync is not for us to say.
      */
     if (order->hold != PAGE_HEAT_HOLD_NONE) {
+        order->pass_done = true;
         qatomic_set(&order->wants_sync, true);
     }
 }
@@ -163,7 +173,7 @@ static PageHeatOutlook look_out(const PageHeatOrder *order,
 void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
 {
     uint64_t cold = sync->dirty - MIN(sync->dirty, sync->hot);
-    uint64_t worth = MAX(MAX(sync->threshold / 2, sync->dirty / 8),
+    uint64_t worth = MAX(MAX(sync->threshold / 8, sync->dirty / 16),
                          WORTH_A_SYNC);
 
     if (order->ended) {
@@ -185,7 +195,11 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
         }
     }
 
-    order->slice = MAX(MAX(sync->threshold, sync->dirty / 4), WORTH_A_SYNC);
+    order->slice = order->hold == PAGE_HEAT_HOLD_NONE
+                   ? MAX(MAX(sync->threshold / 4, sync->dirty / 8),
+                         WORTH_A_SYNC)
+                   : UINT64_MAX;
+    order->pass_done = false;
     order->sent = 0;
     order->synced_ms = sync->now_ms;
     order->transferred = sync->transferred;

@@ -7,7 +7,8 @@
  * guest runs.  So precopy goes over memory in passes that hold hot pages back:
  *
  *   PAGE_HEAT_HOLD_AGED     The first.  Held back is what was accessed lately
- *                           when migration began.
+ *                           when migration began.  Near its end is a sync, for
+ *                           what was written to after it is what matters then.
  *   PAGE_HEAT_HOLD_WRITTEN  Held back is what was written to between the last
  *                           two syncs.  What was only read is sent now.
  *   PAGE_HEAT_HOLD_NONE     Hardly anything else is left, so it has to go, in
@@ -63,10 +64,11 @@ typedef struct PageHeatFold {
 
 typedef struct PageHeatOrder {
     PageHeatHold hold;
+    bool pass_done;
     bool ended;
     /* Read without a lock by page_heat_order_wants_sync(). */
     bool wants_sync;
-    /* Bytes after which a pass that holds nothing back is looked at. */
+    /* Bytes to be sent before a sync is wanted in the middle of a pass. */
     uint64_t slice;
     uint64_t sent;          /* bytes since the last sync */
     /* At the last sync: */
@@ -90,8 +92,10 @@ unsigned page_heat_order_age_limit(uint32_t interval_ms, unsigned max);
 
 /*
  * page_heat_order_begin: before the first page is sent, after the first sync.
+ * @dirty: bytes that are to be sent, @hot of them are hot
  */
-void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms);
+void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
+                           uint64_t dirty, uint64_t hot);
 
 /*
  * page_heat_order_end: hold nothing back and want nothing, for ever.  Syncs
@@ -114,7 +118,8 @@ void page_heat_order_pass_done(PageHeatOrder *order);
 /*
  * page_heat_order_wants_sync: is it time for a sync, although more is dirty
  * than fits the threshold?  A sync is only asked for after a good part of what
- * is dirty was sent since the last one, or when the first pass ends.
+ * is dirty was sent since the last one, or when the first pass ends or is
+ * about to.
  */
 bool page_heat_order_wants_sync(const PageHeatOrder *order);
 

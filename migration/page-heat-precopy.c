@@ -113,9 +113,8 @@ static uint64_t count_hot(void)
 
 static void watch_from_start(PageHeatPrecopy *heat)
 {
-    bool holds = heat->order.hold != PAGE_HEAT_HOLD_NONE;
-
-    heat->watch_block = holds ? QLIST_FIRST_RCU(&ram_list.blocks) : NULL;
+    heat->watch_block = heat->order.ended ? NULL
+                                          : QLIST_FIRST_RCU(&ram_list.blocks);
     heat->watch_page = 0;
 }
 
@@ -150,7 +149,9 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     heat = g_new0(PageHeatPrecopy, 1);
     heat->log = bitmap_new(longest);
     heat->unwatched = bitmap_new(chunks);
-    page_heat_order_begin(&heat->order, qemu_clock_get_ms(QEMU_CLOCK_REALTIME));
+    page_heat_order_begin(&heat->order, qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
+                          ram_bytes_remaining(),
+                          count_hot() << qemu_target_page_bits());
     watch_from_start(heat);
 
     stat64_set(&mig_stats.page_heat_deferred_pages, count_hot());
