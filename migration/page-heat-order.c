@@ -95,7 +95,7 @@ bool page_heat_order_wants_sync(const PageHeatOrder *order)
  */
 static double expect_again(double x, double clean, double sent)
 {
-    double late = x < 1e-6 ? x / 2 : 1 - (1 - exp(-x)) / x;
+    double late = x < 0.000001 ? x / 2 : 1 - (1 - exp(-x)) / x;
 
     return (clean * (1 - exp(-x)) + sent * late) / (clean + sent);
 }
