@@ -219,7 +219,7 @@ unsigned page_heat_order_throttle(const PageHeatOrder *order, unsigned now,
     /* What was measured was with what it is throttled by now. */
     may_run = (100 - now) * (order->bandwidth * (double)tolerated / 100) /
               order->write_rate;
-    return MAX(now, (unsigned)ceil(100 - MIN(may_run, 100)));
+    return ceil(100 - may_run);
 }
 
 void page_heat_order_fold(unsigned long *dirty, unsigned long *hot,

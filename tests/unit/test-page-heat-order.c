@@ -204,12 +204,28 @@ static void test_worth(void)
 
 static void test_slices(void)
 {
+    PageHeatSync sync = sync_template;
     PageHeatOrder order = order_after(sync_template, true);
 
     page_heat_order_sent(&order, 100 * MiB / 8 - 1);
     g_assert_false(page_heat_order_wants_sync(&order));
     page_heat_order_sent(&order, 1);
     g_assert_true(page_heat_order_wants_sync(&order));
+
+    /* The next one is counted from here. */
+    page_heat_order_synced(&order, &sync);
+    page_heat_order_sent(&order, 100 * MiB / 8 - 1);
+    g_assert_false(page_heat_order_wants_sync(&order));
+
+    /* The hot set is what there was since nothing was cold. */
+    sync.dirty = sync.hot = 50 * MiB;
+    page_heat_order_synced(&order, &sync);
+    g_assert_cmpuint(order.hot_set, ==, 100 * MiB);
+    sync.hot = 0;
+    page_heat_order_synced(&order, &sync);
+    sync.dirty = sync.hot = 30 * MiB;
+    page_heat_order_synced(&order, &sync);
+    g_assert_cmpuint(order.hot_set, ==, 30 * MiB);
 
     /* Nothing is left: this must not become a loop of syncs. */
     order = order_after(sync_template, true);
