@@ -58,9 +58,21 @@ void page_heat_order_end(PageHeatOrder *order)
     qatomic_set(&order->wants_sync, false);
 }
 
-bool page_heat_order_keeps(const PageHeatOrder *order)
+static uint64_t worth_a_pass(uint64_t dirty, uint64_t threshold)
 {
-    return order->hold == PAGE_HEAT_HOLD_AGED && !order->pass_done;
+    return MAX(MAX(threshold / 8, dirty / 16), WORTH_A_SYNC);
+}
+
+bool page_heat_order_keeps(const PageHeatOrder *order, uint64_t dirty,
+                           uint64_t hot, uint64_t threshold)
+{
+    uint64_t cold = dirty - MIN(dirty, hot);
+
+    if (order->hold == PAGE_HEAT_HOLD_AGED) {
+        return !order->pass_done;
+    }
+    return cold >= worth_a_pass(dirty, threshold) &&
+           cold >= dirty - MIN(dirty, threshold);
 }
 
 void page_heat_order_sent(PageHeatOrder *order, uint64_t bytes)
@@ -173,8 +185,7 @@ static PageHeatOutlook look_out(const PageHeatOrder *order,
 void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
 {
     uint64_t cold = sync->dirty - MIN(sync->dirty, sync->hot);
-    uint64_t worth = MAX(MAX(sync->threshold / 8, sync->dirty / 16),
-                         WORTH_A_SYNC);
+    bool first = order->hold == PAGE_HEAT_HOLD_AGED && !order->pass_done;
 
     if (order->ended) {
         return;
@@ -183,8 +194,8 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
     measure(order, sync);
     order->outlook = look_out(order, sync);
 
-    if (!page_heat_order_keeps(order)) {
-        if (cold >= worth) {
+    if (!first) {
+        if (cold >= worth_a_pass(sync->dirty, sync->threshold)) {
             order->hold = PAGE_HEAT_HOLD_WRITTEN;
         } else {
             if (order->hold != PAGE_HEAT_HOLD_NONE) {

@@ -9,8 +9,9 @@
  *   PAGE_HEAT_HOLD_AGED     The first.  Held back is what was accessed lately
  *                           when migration began.  Near its end is a sync, for
  *                           what was written to after it is what matters then.
- *   PAGE_HEAT_HOLD_WRITTEN  Held back is what was written to between the last
- *                           two syncs.  What was only read is sent now.
+ *   PAGE_HEAT_HOLD_WRITTEN  Held back is what was written to lately: between
+ *                           the last two syncs, or for longer as long as there
+ *                           is enough else.  What was only read is sent now.
  *   PAGE_HEAT_HOLD_NONE     Hardly anything else is left, so it has to go, in
  *                           the hope that it is not written to again soon.
  *
@@ -105,9 +106,13 @@ void page_heat_order_end(PageHeatOrder *order);
 
 /*
  * page_heat_order_keeps: does what is hot remain so at a sync that comes now?
- * For page_heat_order_fold().
+ * For page_heat_order_fold().  What was not written to for long is the best to
+ * be sent, so that is only forgotten when there is not enough of it.
+ * @dirty: bytes that are to be sent, before this sync, @hot of them are hot
+ * @threshold: as above
  */
-bool page_heat_order_keeps(const PageHeatOrder *order);
+bool page_heat_order_keeps(const PageHeatOrder *order, uint64_t dirty,
+                           uint64_t hot, uint64_t threshold);
 
 /* page_heat_order_sent: @bytes were sent. */
 void page_heat_order_sent(PageHeatOrder *order, uint64_t bytes);

@@ -28,7 +28,10 @@
 
 struct PageHeatPrecopy {
     PageHeatOrder order;
-    PageHeatFold fold;          /* since the last sync was decided upon */
+    /* While a sync is under way: */
+    bool syncing;
+    bool keep;
+    PageHeatFold fold;
     /* While a block is merged: its bitmap, and the copy of its clear_bmap. */
     unsigned long *bmap;
     unsigned long *unwatched;
@@ -249,6 +252,14 @@ void page_heat_precopy_pass_done(PageHeatPrecopy *heat)
 
 void page_heat_precopy_sync_begin(PageHeatPrecopy *heat, RAMBlock *block)
 {
+    if (!heat->syncing) {
+        heat->syncing = true;
+        heat->keep = page_heat_order_keeps(
+            &heat->order, ram_bytes_remaining(),
+            count_hot() << qemu_target_page_bits(),
+            migrate_get_current()->threshold_size);
+    }
+
     /* A sync marks all chunks, so what was cleared is to be known before. */
     bitmap_copy(heat->unwatched, block->clear_bmap,
                 clear_chunks(block, used_pages(block)));
@@ -264,7 +275,7 @@ uint64_t page_heat_precopy_sync_end(PageHeatPrecopy *heat, RAMBlock *block)
     heat->bmap = NULL;
     page_heat_order_fold(block->bmap, block->hot_bmap, heat->log,
                          heat->unwatched, block->clear_bmap_shift,
-                         page_heat_order_keeps(&heat->order),
+                         heat->keep,
                          used_pages(block), &heat->fold);
     bitmap_clear(heat->log, 0, used_pages(block));
     widen(block);
@@ -301,6 +312,7 @@ void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
 
     stat64_add(&mig_stats.page_heat_resent_pages, heat->fold.again);
     heat->fold = (PageHeatFold) { };
+    heat->syncing = false;
 
     page_heat_order_synced(order, &sync);
     trace_page_heat_synced(order->hold, sync.dirty, sync.hot, sync.written,

@@ -151,14 +151,14 @@ static void test_first_pass(void)
     page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_AGED);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
-    g_assert_true(page_heat_order_keeps(&order));
+    g_assert_true(page_heat_order_keeps(&order, 100, 100, 0));
 
     /* Near the end is a sync, just one; it changes nothing. */
     page_heat_order_sent(&order, 850 * MiB - 1);
     g_assert_false(page_heat_order_wants_sync(&order));
     page_heat_order_sent(&order, 1);
     g_assert_true(page_heat_order_wants_sync(&order));
-    g_assert_true(page_heat_order_keeps(&order));
+    g_assert_true(page_heat_order_keeps(&order, 100, 100, 0));
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_AGED);
     page_heat_order_sent(&order, UINT64_MAX / 2);
@@ -166,7 +166,7 @@ static void test_first_pass(void)
 
     page_heat_order_pass_done(&order);
     g_assert_true(page_heat_order_wants_sync(&order));
-    g_assert_false(page_heat_order_keeps(&order));
+    g_assert_false(page_heat_order_keeps(&order, 100, 100, 0));
     page_heat_order_synced(&order, &sync);
     g_assert_false(page_heat_order_wants_sync(&order));
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
@@ -200,6 +200,22 @@ static void test_worth(void)
     /* More is hot than is dirty: cannot be, and does no harm. */
     sync.hot = 3 * MiB;
     g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_NONE);
+}
+
+/* What was not written to for long is enough: go on with it. */
+static void test_keeps(void)
+{
+    PageHeatOrder order = order_after(sync_template, true);
+
+    g_assert_true(page_heat_order_keeps(&order, 100 * MiB, 10 * MiB,
+                                        10 * MiB));
+    g_assert_false(page_heat_order_keeps(&order, 100 * MiB, 10 * MiB + 1,
+                                         10 * MiB));
+    /* Not if there is next to nothing of it. */
+    g_assert_true(page_heat_order_keeps(&order, 64 * MiB, 56 * MiB, 64 * MiB));
+    g_assert_false(page_heat_order_keeps(&order, 64 * MiB, 56 * MiB + 1,
+                                         64 * MiB));
+    g_assert_false(page_heat_order_keeps(&order, 32 * MiB, 64 * MiB, 0));
 }
 
 static void test_slices(void)
@@ -410,11 +426,16 @@ static void world_sync(World *w)
 {
     PageHeatFold fold = { };
     g_autofree unsigned long *log = bitmap_new(w->pages);
+    bool keep;
 
     /* As KVM, which tells of a page until its chunk was cleared. */
     bitmap_copy(log, w->log, w->pages);
-    page_heat_order_fold(w->dirty, w->hot, log, w->unwatched, SHIFT,
-                         page_heat_order_keeps(&w->order), w->pages, &fold);
+    keep = page_heat_order_keeps(&w->order, w->ndirty * PAGE,
+                                 page_heat_order_count(w->dirty, w->hot,
+                                                       w->pages) * PAGE,
+                                 w->threshold * PAGE);
+    page_heat_order_fold(w->dirty, w->hot, log, w->unwatched, SHIFT, keep,
+                         w->pages, &fold);
     bitmap_set(w->unwatched, 0, DIV_ROUND_UP(w->pages, 1ul << SHIFT));
     w->ndirty += fold.again;
     w->syncs++;
@@ -733,6 +754,7 @@ int main(int argc, char **argv)
     g_test_add_func("/page-heat-order/age-limit", test_age_limit);
     g_test_add_func("/page-heat-order/first-pass", test_first_pass);
     g_test_add_func("/page-heat-order/worth", test_worth);
+    g_test_add_func("/page-heat-order/keeps", test_keeps);
     g_test_add_func("/page-heat-order/slices", test_slices);
     g_test_add_func("/page-heat-order/end", test_end);
     g_test_add_func("/page-heat-order/outlook", test_outlook);
