@@ -210,7 +210,6 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
                    ? MAX(MAX(sync->threshold / 4, sync->dirty / 8),
                          WORTH_A_SYNC)
                    : UINT64_MAX;
-    order->pass_done = false;
     order->sent = 0;
     order->synced_ms = sync->now_ms;
     order->transferred = sync->transferred;
