@@ -33,20 +33,25 @@ unsigned page_heat_order_age_limit(uint32_t interval_ms, unsigned max)
     return MIN(limit, max);
 }
 
+/*
+ * Bytes after which a pass that holds @hot bytes back has a sync.  What matters
+ * when only the hot set is left is what is written to while some of it is sent,
+ * so it is watched anew when the rest of @cold takes about so long.
+ */
+static uint64_t until_last_look(uint64_t cold, uint64_t hot)
+{
+    uint64_t last = MAX(hot / 2, WORTH_A_SYNC);
+
+    return cold / 2 >= last ? cold - last : UINT64_MAX;
+}
+
 void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
                            uint64_t dirty, uint64_t hot)
 {
-    uint64_t cold = dirty - MIN(dirty, hot);
-    /*
-     * What matters when only the hot set is left is what is written to while
-     * some of it is sent, so it is watched for about so long.
-     */
-    uint64_t last = MAX(hot / 2, WORTH_A_SYNC);
-
     *order = (PageHeatOrder) {
         .hold = PAGE_HEAT_HOLD_AGED,
         .synced_ms = now_ms,
-        .slice = cold > last ? cold - last : UINT64_MAX,
+        .slice = until_last_look(dirty - MIN(dirty, hot), hot),
     };
 }
 
@@ -209,7 +214,7 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
     order->slice = order->hold == PAGE_HEAT_HOLD_NONE
                    ? MAX(MAX(sync->threshold / 4, sync->dirty / 8),
                          WORTH_A_SYNC)
-                   : UINT64_MAX;
+                   : until_last_look(cold, sync->hot);
     order->sent = 0;
     order->synced_ms = sync->now_ms;
     order->transferred = sync->transferred;

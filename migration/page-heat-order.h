@@ -7,8 +7,7 @@
  * guest runs.  So precopy goes over memory in passes that hold hot pages back:
  *
  *   PAGE_HEAT_HOLD_AGED     The first.  Held back is what was accessed lately
- *                           when migration began.  Near its end is a sync, for
- *                           what was written to after it is what matters then.
+ *                           when migration began.
  *   PAGE_HEAT_HOLD_WRITTEN  Held back is what was written to lately: between
  *                           the last two syncs, or for longer as long as there
  *                           is enough else.  What was only read is sent now.
@@ -16,8 +15,10 @@
  *                           the hope that it is not written to again soon.
  *
  * A pass ends with a sync of the dirty bitmap, and each sync decides how to go
- * on.  Syncs also come at other times; they do no harm.  Migration switches
- * over at any time if what is dirty, held back or not, fits its threshold.
+ * on.  A long pass has one near its end, too, so that the last one tells what
+ * was written to lately.  Syncs also come at other times; they do no harm.
+ * Migration switches over at any time if what is dirty, held back or not, fits
+ * its threshold.
  *
  * A pass only leaves pages out.  It is never said that one is to be sent
  * again, or before another one, so the search goes round as it always does.
