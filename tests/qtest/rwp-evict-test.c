@@ -966,6 +966,93 @@ static void test_inhibited(void)
     guest_stop(&g);
 }
 
+static bool migration_ended(Guest *g)
+{
+    g_autoptr(QDict) info =
+        qtest_qmp_assert_success_ref(g->qts, "{ 'execute':"
+                                     " 'query-migrate' }");
+    const char *status = qdict_get_try_str(info, "status");
+
+    g_assert_cmpstr(status, !=, "failed");
+    return !g_strcmp0(status, "completed");
+}
+
+/* Pages that were out and are in now. */
+static uint64_t pages_back(Guest *g)
+{
+    uint64_t back = 0;
+
+    look(g);
+    for (uint64_t i = 0; i < NPAGES; i++) {
+        back += g->out[i] && g->in[i];
+    }
+    return back;
+}
+
+/*
+ * A migration reads all that is out, and lets it go again: never is much of it
+ * in.  That is no refault.
+ */
+static void test_given_back(const void *data)
+{
+    const uint64_t most = NPAGES / 2;
+    g_autofree char *file = rwp_temp_name("migration");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    uint64_t back, evicted;
+    int64_t start = 0;
+    Guest g;
+
+    if (!guest_start(&g, data, "tracking=on")) {
+        return;
+    }
+    fill(&g, 0, NPAGES);
+    epoch(&g);
+    epoch(&g);
+    touch(&g, 256, 64);
+    evict(&g, SIZE, 0, 0, "min-age", touched_bytes(&g, 0));
+    rwp_vm_split(g.vm);
+    g_assert_cmpuint(g.evicted, >, SIZE / 4 * 3);
+    evicted = g.evicted;
+
+    qtest_qmp_assert_success(g.qts, "{ 'execute': 'migrate-set-capabilities',"
+                             " 'arguments': { 'capabilities': [ {"
+                             " 'capability': 'page-heat', 'state': true } ]"
+                             " } }");
+    qtest_qmp_assert_success(g.qts, "{ 'execute': 'migrate-set-parameters',"
+                             " 'arguments': { 'max-bandwidth': 4194304,"
+                             " 'downtime-limit': 1 } }");
+    qtest_qmp_assert_success(g.qts, "{ 'execute': 'migrate', 'arguments': {"
+                             " 'uri': %s } }", uri);
+    while (!migration_ended(&g)) {
+        back = pages_back(&g);
+        if (back > most) {
+            g_error("%" PRIu64 " of %" PRIu64 " pages are in at once", back,
+                    evicted / PAGE);
+        }
+        rwp_deadline(&start, "migration");
+    }
+    rwp_wait_state(g.qts, "ram0", "active");
+    rwp_vm_suspended(g.vm);
+    back = pages_back(&g);
+    g_assert_cmpuint(back, <=, most);
+    for (uint64_t i = 0; i < NPAGES; i++) {
+        g.out[i] = g.out[i] && !g.in[i];
+    }
+    g.evicted = eviction_int(&g, "evicted");
+    g_test_message("went again: %" PRIu64 " of %" PRIu64 " pages",
+                   (g.evicted - evicted) / PAGE, evicted / PAGE);
+    g_assert_cmpuint(g.evicted - evicted, >=, evicted - most * PAGE);
+
+    epoch(&g);
+    check(&g);
+    touch(&g, 1000, 10);
+    epoch(&g);
+    check(&g);
+    check_contents(&g);
+    guest_stop(&g);
+    unlink(file);
+}
+
 /*
  * The policy against a model that knows the whole trace
  */
@@ -1229,6 +1316,7 @@ static const struct {
     { "pages", test_pages, "anon thp memfd" },
     { "random", test_random, "anon memfd" },
     { "coldest-first", test_coldest_first, "anon thp memfd" },
+    { "given-back", test_given_back, "anon thp memfd" },
 };
 
 static const struct {
