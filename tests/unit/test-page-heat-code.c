@@ -181,34 +181,34 @@ static bool accepts(const uint8_t *bytes, size_t size, uint64_t page,
     return page_heat_get_run(&coder, &p, copy + size, &run);
 }
 
-#define ACCEPTS(page, npages, ...) \
-    accepts((const uint8_t[]) { __VA_ARGS__ }, \
-            sizeof((const uint8_t[]) { __VA_ARGS__ }), page, npages)
+#define ACCEPTS(page, npages, bytes) \
+    accepts((const uint8_t *)(bytes), sizeof(bytes) - 1, page, npages)
 
-#define FF8 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff
+/* The least 8 bytes of a number of 10 that has all bits set. */
+#define FF8 "\xff\xff\xff\xff\xff\xff\xff\xff"
 
 static void test_hostile(void)
 {
-    g_assert_true(ACCEPTS(PAGE, 10, 0, 20, 0));
-    g_assert_true(ACCEPTS(PAGE, 10, 9, 3, 200));
+    g_assert_true(ACCEPTS(PAGE, 10, "\0\x14\0"));
+    g_assert_true(ACCEPTS(PAGE, 10, "\x09\x03\xc8"));
     /* Beyond the end, by one page or by so many that it wraps around. */
-    g_assert_false(ACCEPTS(PAGE, 10, 0, 22, 0));
-    g_assert_false(ACCEPTS(PAGE, 10, 10, 2, 0));
-    g_assert_false(ACCEPTS(PAGE, 10, 11, 2, 0));
-    g_assert_false(ACCEPTS(PAGE, 10, FF8, 0xff, 1, 2, 0));
-    g_assert_false(ACCEPTS(PAGE, 10, 0, FF8, 0xff, 1, 0));
-    g_assert_false(ACCEPTS(PAGE, 10, 1, FF8, 0xff, 1, 0));
-    g_assert_false(ACCEPTS(1, INT64_MAX, FF8, 0xff, 1, FF8, 0xff, 1, 0));
+    g_assert_false(ACCEPTS(PAGE, 10, "\0\x16\0"));
+    g_assert_false(ACCEPTS(PAGE, 10, "\x0a\x02\0"));
+    g_assert_false(ACCEPTS(PAGE, 10, "\x0b\x02\0"));
+    g_assert_false(ACCEPTS(PAGE, 10, FF8 "\xff\x01\x02\0"));
+    g_assert_false(ACCEPTS(PAGE, 10, "\0" FF8 "\xff\x01\0"));
+    g_assert_false(ACCEPTS(PAGE, 10, "\x01" FF8 "\xff\x01\0"));
+    g_assert_false(ACCEPTS(1, INT64_MAX, FF8 "\xff\x01" FF8 "\xff\x01\0"));
     /* No pages, no such age, nothing at all. */
-    g_assert_false(ACCEPTS(PAGE, 10, 0, 0, 0));
-    g_assert_false(ACCEPTS(PAGE, 10, 0, 1, 0));
-    g_assert_false(ACCEPTS(PAGE, 10, 0, 2, 201));
-    g_assert_false(ACCEPTS(PAGE, 10, 0, 2));
+    g_assert_false(ACCEPTS(PAGE, 10, "\0\0\0"));
+    g_assert_false(ACCEPTS(PAGE, 10, "\0\x01\0"));
+    g_assert_false(ACCEPTS(PAGE, 10, "\0\x02\xc9"));
+    g_assert_false(ACCEPTS(PAGE, 10, "\0\x02"));
     g_assert_false(accepts(NULL, 0, PAGE, 10));
     /* Numbers of more than 64 bits, or without an end. */
-    g_assert_false(ACCEPTS(PAGE, 10, FF8, 0xff, 2, 2, 0));
-    g_assert_false(ACCEPTS(PAGE, 10, FF8, 0xff, 0x81, 0, 2, 0));
-    g_assert_false(ACCEPTS(PAGE, 10, FF8, FF8, FF8));
+    g_assert_false(ACCEPTS(PAGE, 10, FF8 "\xff\x02\x02\0"));
+    g_assert_false(ACCEPTS(PAGE, 10, FF8 "\xff\x81\0\x02\0"));
+    g_assert_false(ACCEPTS(PAGE, 10, FF8 FF8 FF8));
 }
 
 /* Whatever comes, decode() finds nothing where none may be. */

@@ -1217,7 +1217,9 @@ static void moved(uint64_t npages, unsigned epochs)
 
 static void test_moved(void)
 {
-    static const unsigned epochs[] = { 1, 2, 199, 200, 201, 253, 254, 255, 600 };
+    static const unsigned epochs[] = {
+        1, 2, 199, 200, 201, 253, 254, 255, 600,
+    };
 
     for (unsigned i = 0; i < ARRAY_SIZE(epochs); i++) {
         moved(1, epochs[i]);
