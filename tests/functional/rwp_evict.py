@@ -13,10 +13,8 @@ import socket
 import threading
 from typing import Any, Dict, Iterable, Optional, Set
 
-from qemu_test import QemuSystemTest
-
-from rwp_guest import MIB, PAGE, RAM_ID, RwpGuest, pages_of_age, poll, \
-    why_not_here
+from rwp_guest import MIB, PAGE, RAM_ID, RwpGuest, pages_of_age, poll
+from rwp_test import RwpTest
 
 
 # Free swap space that the tests need.
@@ -117,30 +115,16 @@ class HandEvictor(threading.Thread):
         self._port.close()
 
 
-class EvictTest(QemuSystemTest):
+class EvictTest(RwpTest):
     """A test that needs swap space and a guest."""
 
-    def setUp(self):
-        super().setUp()
-        self.guests = []
-        reason = why_not_here(self.qemu_bin)
+    GUEST_CLASS = EvictGuest
+
+    def why_not(self) -> Optional[str]:
+        reason = super().why_not()
         if not reason and free_swap() < SWAP_MIB * MIB:
             reason = f'these RWP tests need {SWAP_MIB} MiB of free swap space'
-        if reason:
-            self.skipTest(reason)
-
-    def tearDown(self):
-        for guest in self.guests:
-            guest.close()
-        super().tearDown()
-
-    def make_guest(self, name: str, mib: int, **backend: Any) -> EvictGuest:
-        """A guest that is not launched yet."""
-        guest = EvictGuest(self.get_vm(name=name), self.log_file(name), mib,
-                           **{key.replace('_', '-'): value
-                              for key, value in backend.items()})
-        self.guests.append(guest)
-        return guest
+        return reason
 
     def wait_info(self, guest: EvictGuest, what: str, condition):
         """Ask until @condition is true of the answer; returns that."""

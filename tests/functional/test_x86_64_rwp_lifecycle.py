@@ -12,8 +12,8 @@ import subprocess
 from qemu.qmp.legacy import QEMUMonitorProtocol
 from qemu_test import QemuSystemTest
 
-from rwp_guest import (MANUAL_INTERVAL, PATIENCE, RAM_ID, RwpGuest, poll,
-                       why_not_here)
+from rwp_guest import MANUAL_INTERVAL, PATIENCE, RAM_ID, poll
+from rwp_test import RwpTest
 
 
 HOT_MIB = 16
@@ -51,25 +51,12 @@ class Gdb:
         self.sock.close()
 
 
-class Lifecycle(QemuSystemTest):
-
-    def setUp(self):
-        super().setUp()
-        self.guest = None
-        reason = why_not_here(self.qemu_bin)
-        if reason:
-            self.skipTest(reason)
-
-    def tearDown(self):
-        if self.guest:
-            self.guest.close()
-        super().tearDown()
+class Lifecycle(RwpTest):
 
     def boot(self, *args, **backend):
         """A guest with some memory whose contents are known."""
         backend.setdefault('interval', 500)
-        self.guest = RwpGuest(self.get_vm(), self.log_file('guest'), mib=192,
-                              **backend)
+        self.guest = self.make_guest('guest', 192, **backend)
         self.guest.boot(*args)
         self.alloc()
         return self.guest

@@ -8,8 +8,8 @@ import os
 
 from qemu_test import QemuSystemTest
 
-from rwp_guest import (MANUAL_INTERVAL, MIB, PATIENCE, RwpGuest, poll,
-                       why_not_here)
+from rwp_guest import MANUAL_INTERVAL, MIB, PATIENCE, poll
+from rwp_test import RwpTest
 
 
 # How far query-working-set may be from the truth afterwards.
@@ -18,32 +18,19 @@ TOLERANCE = 0.10
 HOT_MIB = 32
 
 
-class Migration(QemuSystemTest):
+class Migration(RwpTest):
 
-    def setUp(self):
-        super().setUp()
-        self.guests = []
-        reason = why_not_here(self.qemu_bin)
-        if reason:
-            self.skipTest(reason)
-
-    def tearDown(self):
-        for guest in self.guests:
-            guest.close()
-        super().tearDown()
-
-    def make_guest(self, name, **backend):
-        """A guest that is not launched yet."""
+    def start_guest(self, name, *args, **backend):
+        """A guest of which only this test ends an interval."""
         backend.setdefault('interval', MANUAL_INTERVAL)
-        guest = RwpGuest(self.get_vm(name=name), self.log_file(name), mib=256,
-                         **backend)
-        self.guests.append(guest)
+        guest = self.make_guest(name, 256, **backend)
+        guest.launch(*args)
         return guest
 
     def start_source(self, **backend):
         """A guest with a load that writes all the time."""
-        guest = self.make_guest('source', **backend)
-        guest.boot()
+        guest = self.start_guest('source', **backend)
+        guest.load.wait_ready()
         guest.load.alloc('scattered', hot=HOT_MIB, warm=16, cold=64)
         guest.load.ask('run hot write=50 period=1000')
         guest.load.ask('wait hot rounds=1')
@@ -52,9 +39,8 @@ class Migration(QemuSystemTest):
 
     def start_destination(self, **backend):
         """A guest that waits for a migration."""
-        guest = self.make_guest('destination', **backend)
-        guest.launch('-incoming', 'defer')
-        return guest
+        return self.start_guest('destination', '-incoming', 'defer',
+                                **backend)
 
     def capabilities(self, guest, *names):
         """Switch migration capabilities on."""

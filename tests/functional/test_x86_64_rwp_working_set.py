@@ -8,8 +8,8 @@ import time
 
 from qemu_test import QemuSystemTest
 
-from rwp_guest import (MANUAL_INTERVAL, MIB, RwpGuest, bytes_of_age,
-                       pages_of_age, why_not_here)
+from rwp_guest import MANUAL_INTERVAL, MIB, bytes_of_age, pages_of_age
+from rwp_test import RwpTest
 
 
 # How far the answer may be from the truth.
@@ -18,24 +18,12 @@ TOLERANCE = 0.10
 GUEST_MIB = 384
 
 
-class WorkingSet(QemuSystemTest):
-
-    def setUp(self):
-        super().setUp()
-        self.guest = None
-        reason = why_not_here(self.qemu_bin)
-        if reason:
-            self.skipTest(reason)
-
-    def tearDown(self):
-        if self.guest:
-            self.guest.close()
-        super().tearDown()
+class WorkingSet(RwpTest):
 
     def start(self, **backend):
         """Boot a guest; intervals end when the test says so."""
         backend.setdefault('interval', MANUAL_INTERVAL)
-        self.guest = RwpGuest(self.vm, self.log_file(), GUEST_MIB, **backend)
+        self.guest = self.make_guest('guest', GUEST_MIB, **backend)
         self.guest.boot()
         info = self.guest.working_set()
         self.assertEqual(info['state'], 'active', info)
