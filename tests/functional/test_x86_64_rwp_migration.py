@@ -9,6 +9,7 @@ import os
 from qemu_test import QemuSystemTest
 
 from rwp_guest import MANUAL_INTERVAL, MIB, PATIENCE, poll
+from rwp_migrate import MigratingGuest
 from rwp_test import RwpTest
 
 
@@ -19,6 +20,8 @@ HOT_MIB = 32
 
 
 class Migration(RwpTest):
+
+    GUEST_CLASS = MigratingGuest
 
     def start_guest(self, name, *args, **backend):
         """A guest of which only this test ends an interval."""
@@ -42,30 +45,6 @@ class Migration(RwpTest):
         return self.start_guest('destination', '-incoming', 'defer',
                                 **backend)
 
-    def capabilities(self, guest, *names):
-        """Switch migration capabilities on."""
-        guest.vm.cmd('migrate-set-capabilities', {'capabilities': [
-            {'capability': name, 'state': True}
-            for name in ('events',) + names]})
-
-    def parameters(self, guest, **values):
-        """Set migration parameters."""
-        guest.vm.cmd('migrate-set-parameters', {
-            name.replace('_', '-'): value for name, value in values.items()})
-
-    def unlimited(self, guest):
-        """Let a migration end, however slow the machine is."""
-        self.parameters(guest, max_bandwidth=1 << 40, downtime_limit=20000)
-
-    def wait_status(self, guest, status):
-        """Wait until the migration gets there, and nowhere else."""
-        ends = {'completed', 'failed', 'cancelled', status}
-        event = guest.vm.events_wait(
-            [('MIGRATION', {'data': {'status': end}}) for end in ends],
-            PATIENCE)
-        self.assertEqual(event['data']['status'], status,
-                         guest.vm.cmd('query-migrate'))
-
     def uri(self):
         """A socket; its path must be short."""
         return f'unix:{self.socket_dir().name}/migration'
@@ -75,7 +54,7 @@ class Migration(RwpTest):
         info = guest.working_set()
         self.assertEqual(info['state'], 'suspended')
         self.assertTrue(info['reason'])
-        guest.vm.cmd('migrate-incoming', {'uri': uri})
+        guest.listen(uri)
 
     def check_suspended(self, guest):
         """Tracking has stepped aside, and says why."""
@@ -118,14 +97,14 @@ class Migration(RwpTest):
         source = self.start_source(**backend)
         destination = self.start_destination(**backend)
         for guest in (source, destination):
-            self.capabilities(guest)
-            self.unlimited(guest)
+            guest.capabilities()
+            guest.unlimited()
         self.listen(destination, uri)
 
-        source.vm.cmd('migrate', {'uri': uri})
+        source.migrate(uri)
         self.check_suspended(source)
-        self.wait_status(source, 'completed')
-        self.wait_status(destination, 'completed')
+        source.wait_migration('completed')
+        destination.wait_migration('completed')
         self.check_postmigrate(source)
 
         destination.wait_state_event('active')
@@ -142,22 +121,22 @@ class Migration(RwpTest):
         source = self.start_source(thp='off')
         destination = self.start_destination(thp='off')
         for guest in (source, destination):
-            self.capabilities(guest, 'postcopy-ram')
+            guest.capabilities('postcopy-ram')
         # So slow that most of it is left to the second half.
-        self.parameters(source, max_bandwidth=4 * MIB)
+        source.parameters(max_bandwidth=4 * MIB)
         self.listen(destination, uri)
 
-        source.vm.cmd('migrate', {'uri': uri})
+        source.migrate(uri)
         self.check_suspended(source)
-        self.wait_status(source, 'active')
+        source.wait_migration('active')
         source.vm.cmd('migrate-start-postcopy')
-        self.wait_status(source, 'postcopy-active')
+        source.wait_migration('postcopy-active')
 
         # The guest runs there already, and fetches what it touches.
         destination.vm.event_wait('RESUME', PATIENCE)
         self.check_content(destination)
-        self.wait_status(source, 'completed')
-        self.wait_status(destination, 'completed')
+        source.wait_migration('completed')
+        destination.wait_migration('completed')
         self.check_postmigrate(source)
 
         destination.wait_state_event('active')
@@ -169,15 +148,15 @@ class Migration(RwpTest):
         destination = self.start_destination(thp='off')
         uri = self.uri()
         for guest in (source, destination):
-            self.capabilities(guest)
-        self.parameters(source, max_bandwidth=1 * MIB)
+            guest.capabilities()
+        source.parameters(max_bandwidth=1 * MIB)
         self.listen(destination, uri)
 
-        source.vm.cmd('migrate', {'uri': uri})
+        source.migrate(uri)
         self.check_suspended(source)
-        self.wait_status(source, 'active')
+        source.wait_migration('active')
         source.vm.cmd('migrate_cancel')
-        self.wait_status(source, 'cancelled')
+        source.wait_migration('cancelled')
         # It has got half a guest, and ends.
         destination.vm.wait()
 
@@ -187,21 +166,21 @@ class Migration(RwpTest):
     def test_background_snapshot(self):
         path = os.path.join(self.workdir, 'snapshot')
         source = self.start_source(thp='off')
-        self.capabilities(source, 'background-snapshot')
-        self.unlimited(source)
+        source.capabilities('background-snapshot')
+        source.unlimited()
 
-        source.vm.cmd('migrate', {'uri': f'file:{path}'})
+        source.migrate(f'file:{path}')
         self.check_suspended(source)
-        self.wait_status(source, 'completed')
+        source.wait_migration('completed')
         source.wait_state_event('active')
         self.assertEqual(source.vm.cmd('query-status')['status'], 'running')
         self.check_tracks_again(source)
 
         # What was saved is the guest as it was when the snapshot began.
         destination = self.start_destination(thp='off')
-        self.capabilities(destination)
+        destination.capabilities()
         self.listen(destination, f'file:{path}')
-        self.wait_status(destination, 'completed')
+        destination.wait_migration('completed')
         destination.wait_state_event('active')
         destination.vm.cmd('cont')
         self.check_tracks_again(destination)
