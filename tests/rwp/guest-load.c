@@ -35,6 +35,8 @@
  *       2 MiB; scattered ones are interleaved page by page, in a
  *       random order that depends on the seed alone.  thp asks the
  *       guest's kernel for huge pages, or to use none.
+ *   shuffle SET
+ *       From now on touch the set in another order: a random one.
  *   free
  *       Give the sets back to the guest's kernel.
  *   touch SET [write=PERCENT] [check=on|off] [rounds=N]
@@ -327,6 +329,18 @@ static void *map_aligned(size_t size)
     return p + head;
 }
 
+/* Depends on the seed alone. */
+static void shuffle(uint32_t *page, size_t pages)
+{
+    for (size_t i = pages; i-- > 1;) {
+        size_t j = mix(arena_seed + i) % (i + 1);
+        uint32_t swap = page[i];
+
+        page[i] = page[j];
+        page[j] = swap;
+    }
+}
+
 /* The numbers of all pages of the arena, in the order that sets take them. */
 static uint32_t *page_order(bool scattered)
 {
@@ -335,12 +349,8 @@ static uint32_t *page_order(bool scattered)
     for (size_t i = 0; order && i < arena_pages; i++) {
         order[i] = (uint32_t)i;
     }
-    for (size_t i = arena_pages - 1; order && scattered && i > 0; i--) {
-        size_t j = mix(arena_seed + i) % (i + 1);
-        uint32_t swap = order[i];
-
-        order[i] = order[j];
-        order[j] = swap;
+    if (order && scattered) {
+        shuffle(order, arena_pages);
     }
     return order;
 }
@@ -739,6 +749,21 @@ static void do_swap(const Request *r)
     say("%s ok", r->tag);
 }
 
+static void do_shuffle(const Request *r)
+{
+    Set *s = set_named(r, 0);
+
+    if (!s) {
+        return;
+    }
+    if (s->done) {
+        fail(r, "%s is in the middle of a round", s->name);
+        return;
+    }
+    shuffle(s->page, s->pages);
+    say("%s ok", r->tag);
+}
+
 static void do_verify(const Request *r)
 {
     const Set *only = NULL;
@@ -1049,9 +1074,9 @@ static void request(char *line)
     } commands[] = {
         { "alloc", do_alloc }, { "free", do_free }, { "touch", do_touch },
         { "run", do_run }, { "wait", do_wait }, { "halt", do_halt },
-        { "swap", do_swap }, { "verify", do_verify }, { "spoil", do_spoil },
-        { "map", do_map }, { "disk", do_disk }, { "status", do_status },
-        { "quit", do_quit },
+        { "swap", do_swap }, { "shuffle", do_shuffle },
+        { "verify", do_verify }, { "spoil", do_spoil }, { "map", do_map },
+        { "disk", do_disk }, { "status", do_status }, { "quit", do_quit },
     };
     Request r = { .argc = 0 };
     const char *command;

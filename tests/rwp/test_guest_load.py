@@ -75,6 +75,22 @@ class GuestLoadTest(unittest.TestCase):
         self.assertEqual(self.load.status()['hot-writes'],
                          status['hot-writes'])
 
+    def test_shuffles(self):
+        self.load.alloc('contiguous', hot=1, warm=1)
+        self.load.ask('shuffle hot')
+        # Each page is still touched once a round, and no other one is.
+        self.load.touch('hot', write=100)
+        self.assertEqual(self.load.verify(), 512)
+        status = self.load.status()
+        self.assertEqual((status['hot-writes'], status['warm-writes']),
+                         (256, 0))
+        # A page that is easily known again has another place.
+        self.load.ask('spoil hot page=7')
+        self.load.ask('shuffle hot')
+        answer = self.load.ask('verify', damage_is_fatal=False)
+        self.assertEqual(answer['bad'], '1')
+        self.assertNotEqual(answer['first-bad'], 'hot:7')
+
     def test_finds_damage(self):
         self.load.alloc('scattered', hot=1, warm=1, cold=1)
         self.load.touch('hot', write=50)
