@@ -158,10 +158,11 @@ class GuestLoad:
             return dict(word.partition('=')[::2] for word in words[2:])
 
     def alloc(self, layout: str, thp: str = 'off', seed: int = 1,
-              **sizes: int) -> None:
+              piece: str = '4K', **sizes: int) -> None:
         """Make the sets hot, warm and cold, of so many MiB each."""
         words = ''.join(f' {name}={mib}M' for name, mib in sizes.items())
-        self.ask(f'alloc layout={layout} thp={thp} seed={seed}{words}')
+        self.ask(f'alloc layout={layout} thp={thp} seed={seed} '
+                 f'piece={piece}{words}')
 
     def touch(self, name: str, write: int = 0) -> None:
         """Touch each page of a set once."""

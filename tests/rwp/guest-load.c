@@ -29,12 +29,13 @@
  * starts, and "* corrupt ..." when it sees the first bad page.
  *
  *   alloc hot=SIZE warm=SIZE cold=SIZE layout=contiguous|scattered
- *         thp=on|off seed=N
+ *         piece=SIZE thp=on|off seed=N
  *       Make the sets (sizes default to 0) and write every page once.
  *       Contiguous sets lie one after the other, each aligned to
- *       2 MiB; scattered ones are interleaved page by page, in a
- *       random order that depends on the seed alone.  thp asks the
- *       guest's kernel for huge pages, or to use none.
+ *       2 MiB; scattered ones are interleaved, piece by piece
+ *       (default: page by page), in a random order that depends on the
+ *       seed alone.  thp asks the guest's kernel for huge pages, or to
+ *       use none.
  *   shuffle SET
  *       From now on touch the set in another order: a random one.
  *   free
@@ -341,25 +342,37 @@ static void shuffle(uint32_t *page, size_t pages)
     }
 }
 
-/* The numbers of all pages of the arena, in the order that sets take them. */
-static uint32_t *page_order(bool scattered)
+/*
+ * The numbers of all pages of the arena, in the order that sets take them:
+ * piece by piece, of so many pages each.
+ */
+static uint32_t *page_order(bool scattered, size_t piece)
 {
     uint32_t *order = malloc(arena_pages * sizeof(*order));
+    size_t pieces = arena_pages / piece;
 
-    for (size_t i = 0; order && i < arena_pages; i++) {
+    for (size_t i = 0; order && i < pieces; i++) {
         order[i] = (uint32_t)i;
     }
     if (order && scattered) {
-        shuffle(order, arena_pages);
+        shuffle(order, pieces);
+    }
+    /* From the end on, so that none is overwritten that is still needed. */
+    for (size_t i = pieces; order && i-- > 0;) {
+        uint32_t first = order[i] * (uint32_t)piece;
+
+        for (size_t k = piece; k-- > 0;) {
+            order[i * piece + k] = first + (uint32_t)k;
+        }
     }
     return order;
 }
 
 /* False, with errno set, if there is not enough memory. */
-static bool sets_alloc(const size_t pages[], bool scattered, bool thp,
-                       uint64_t seed)
+static bool sets_alloc(const size_t pages[], bool scattered, size_t piece,
+                       bool thp, uint64_t seed)
 {
-    const size_t align = scattered ? 1 : HUGE / PAGE;
+    const size_t align = scattered ? piece : HUGE / PAGE;
     uint32_t *order;
     size_t at = 0;
     void *p;
@@ -388,7 +401,7 @@ static bool sets_alloc(const size_t pages[], bool scattered, bool thp,
     written = p;
     madvise(written, arena_pages * sizeof(*written), MADV_NOHUGEPAGE);
 
-    order = page_order(scattered);
+    order = page_order(scattered, align);
     for (size_t i = 0; order && i < ARRAY_SIZE(sets); i++) {
         Set *s = &sets[i];
 
@@ -606,7 +619,7 @@ static bool share(const Request *r, uint64_t *write)
 static void do_alloc(const Request *r)
 {
     size_t pages[ARRAY_SIZE(sets)];
-    uint64_t seed = 1, start = now_us();
+    uint64_t seed = 1, piece = PAGE, start = now_us();
     bool scattered = false, thp = false;
 
     for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
@@ -617,12 +630,16 @@ static void do_alloc(const Request *r)
         }
         pages[i] = (size + PAGE - 1) / PAGE;
     }
-    if (!number(r, "seed", &seed) ||
+    if (!number(r, "seed", &seed) || !number(r, "piece", &piece) ||
         !choice(r, "layout", "scattered", "contiguous", &scattered) ||
         !choice(r, "thp", "on", "off", &thp)) {
         return;
     }
-    if (!sets_alloc(pages, scattered, thp, seed)) {
+    if (!piece || piece % PAGE) {
+        fail(r, "piece= must be whole pages");
+        return;
+    }
+    if (!sets_alloc(pages, scattered, piece / PAGE, thp, seed)) {
         fail(r, "cannot make the sets: %s", strerror(errno));
         sets_free();
         return;

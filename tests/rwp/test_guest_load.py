@@ -91,6 +91,14 @@ class GuestLoadTest(unittest.TestCase):
         self.assertEqual(answer['bad'], '1')
         self.assertNotEqual(answer['first-bad'], 'hot:7')
 
+    def test_pieces(self):
+        # Whole ones: the last piece of a set is as large as all others.
+        self.load.ask('alloc layout=scattered piece=64K hot=100K warm=1M')
+        self.assertEqual(self.load.ask('touch hot write=100')['pages'], '25')
+        self.assertEqual(self.load.verify(), 25 + 256)
+        with self.assertRaisesRegex(LoadError, 'whole pages'):
+            self.load.ask('alloc layout=scattered piece=6K hot=1M')
+
     def test_finds_damage(self):
         self.load.alloc('scattered', hot=1, warm=1, cold=1)
         self.load.touch('hot', write=50)
