@@ -5,7 +5,9 @@
 """What /proc tells about the process that a guest runs in."""
 
 import os
-from typing import NamedTuple
+import threading
+import time
+from typing import Any, Dict, List, NamedTuple
 
 
 class Range(NamedTuple):
@@ -51,3 +53,43 @@ def thread_cpu_seconds(pid: int, name: str) -> float:
         with open(path, encoding='utf8') as file:
             total += int(file.read().split()[0])
     return total / 1e9
+
+
+def memory_of(pid: int) -> Dict[str, int]:
+    """What a process has in memory and in swap, in bytes."""
+    memory = {}
+    with open(f'/proc/{pid}/status', encoding='utf8') as file:
+        for line in file:
+            name, _, value = line.partition(':')
+            if name in ('VmRSS', 'VmSwap'):
+                memory[name] = int(value.split()[0]) * 1024
+    return memory
+
+
+class MemorySampler(threading.Thread):
+    """Looks at a process's memory again and again, from the first line on of
+    what is done with it to the last."""
+
+    SECONDS = 0.1
+
+    def __init__(self, pid: int):
+        super().__init__(daemon=True)
+        self._pid = pid
+        self._end = threading.Event()
+        self.samples: List[Dict[str, Any]] = []
+
+    def _sample(self) -> None:
+        self.samples.append({'s': time.monotonic(), **memory_of(self._pid)})
+
+    def run(self) -> None:
+        while not self._end.wait(self.SECONDS):
+            self._sample()
+
+    def __enter__(self) -> 'MemorySampler':
+        self._sample()
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end.set()
+        self.join()

@@ -27,6 +27,9 @@ PROGRAMS: Dict[str, Program] = {
     'evict-idle': Program(),
     'evict-resident': Program('--by', ('none', 'rwp', 'damon-8s', 'damon-48s',
                                        'memory.reclaim')),
+    'migration': Program('--part', ('precopy-hot10', 'precopy-hot25',
+                                    'postcopy', 'swapped', 'read-mostly',
+                                    'uniform')),
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import limits
 from evict_report import EVICT_REPORTS
 from limits import Check
+from migration_report import MIGRATION_REPORTS
 from table import Table
 
 
@@ -230,4 +231,4 @@ def guest_slowdown(results: List[Dict[str, Any]],
 
 REPORTS = {'epoch-cost': epoch_cost, 'sparse-cost': sparse_cost,
            'metadata-cost': metadata_cost, 'guest-slowdown': guest_slowdown,
-           **EVICT_REPORTS}
+           **EVICT_REPORTS, **MIGRATION_REPORTS}

@@ -5,8 +5,8 @@
 usage: run.py [--only NAME]... [--report] [--update-docs]
 
   --only NAME     only this program: epoch-cost, sparse-cost, metadata-cost,
-                  guest-slowdown, evict-cost, evict-idle or evict-resident; or
-                  a part of one, as epoch-cost:anon
+                  guest-slowdown, evict-cost, evict-idle, evict-resident or
+                  migration; or a part of one, as epoch-cost:anon
   --report        do not measure, only tell again what was measured last
   --update-docs   put the tables into docs/devel/rwp-benchmarks.rst
 
@@ -97,6 +97,15 @@ def update_docs(figures: str, rst: str) -> None:
     DOCS.write_text(f'{head}{begin}\n{rst}\n{end}{tail}', encoding='utf8')
 
 
+def figures_of(program: str) -> str:
+    """Where in the docs they belong."""
+    for subject, figures in (('evict', 'eviction figures'),
+                             ('migration', 'migration figures')):
+        if program.startswith(subject):
+            return figures
+    return 'figures'
+
+
 def draw() -> None:
     """The picture, if there is something to be drawn and to draw with."""
     parts = map(load, map(result_file, parts_of('evict-resident')))
@@ -129,7 +138,8 @@ def main() -> int:
     machine = load('machine.json')
     if not machine:
         return 2
-    tables: Dict[str, List[Table]] = {'figures': [], 'eviction figures': []}
+    tables: Dict[str, List[Table]] = {
+        'figures': [], 'eviction figures': [], 'migration figures': []}
     checks: List[Check] = []
     for name in PROGRAMS:
         results = []
@@ -144,8 +154,7 @@ def main() -> int:
         if not results:
             continue
         more_tables, more_checks = REPORTS[name](results, machine)
-        tables['eviction figures' if name.startswith('evict') else
-               'figures'] += more_tables
+        tables[figures_of(name)] += more_tables
         checks += more_checks
 
     text = '\n'.join([where(machine) + '\n',

@@ -1,0 +1,58 @@
+# What is migrated in the bench of migration, and how
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+"""A guest's load and the migration's settings, by the name of the part."""
+
+from typing import Dict, NamedTuple, Tuple
+
+
+GUEST_MIB = 320
+
+# Of the interval that the guest is tracked with, and how many of them are to
+# be seen before it is migrated.
+INTERVAL_MS = 4000
+LEARN_INTERVALS = 5
+
+
+class Part(NamedTuple):
+    """All but the capability page-heat is the same on both sides of a pair."""
+
+    load_mib: Dict[str, int]
+    runs: Tuple[str, ...]           # what the load does, all the time
+    link_mib: int                   # a second
+    final_mib: int                  # what may be left when the guest stops
+    shuffled: Tuple[str, ...] = ()  # sets that are touched in random order
+    postcopy: bool = False          # from the beginning
+    out_percent: int = 0            # of what is resident goes to swap before
+
+    @property
+    def downtime_ms(self) -> int:
+        """The downtime-limit that makes it that."""
+        return self.final_mib * 1000 // self.link_mib
+
+
+PARTS: Dict[str, Part] = {
+    # Hot memory is written faster than it can be sent, and fits what may be
+    # left.  What keeps stock from stopping the guest after the first round is
+    # that besides some memory is written now and then, as in any guest: as
+    # long as that has not been sent, it sends what is hot again and again.
+    'precopy-hot10': Part(
+        {'hot': 32, 'warm': 44, 'cold': 124},
+        ('hot write=100 period=1000', 'warm write=50 period=5000'), 16, 50),
+    'precopy-hot25': Part(
+        {'hot': 80, 'warm': 44, 'cold': 76},
+        ('hot write=100 period=2500', 'warm write=50 period=5000'), 16, 116),
+    # The working set is what the guest uses in 12 s, three times as long as
+    # the link takes for it.
+    'postcopy': Part(
+        {'hot': 64, 'cold': 136}, ('hot write=20 period=12000',), 16, 8,
+        shuffled=('hot',), postcopy=True),
+    # So slow that it is the link that decides, not swapping in.
+    'swapped': Part({'cold': 100}, (), 4, 4, out_percent=80),
+    'read-mostly': Part(
+        {'hot': 80, 'cold': 120}, ('hot write=1 period=2000',), 16, 8),
+    'uniform': Part(
+        {'hot': 200}, ('hot write=5 period=20000',), 16, 8,
+        shuffled=('hot',)),
+}
