@@ -460,7 +460,7 @@ static void evict_cold(RwpEvictor *e)
             return;
         }
         e->last_engine = config.engine;
-        if (job.budget && (cold > done || maybe)) {
+        if (job.budget && !nothing) {
             run_job(e, &job);
         }
         rwp_tracker_lock(e->em.tracker);
@@ -654,7 +654,9 @@ static void *evictor_thread(void *opaque)
             give_back(e);
             qemu_mutex_lock(&e->lock);
         } else {
+            e->asleep = true;
             qemu_cond_timedwait(&e->wake, &e->lock, wait_ms);
+            e->asleep = false;
         }
     }
     qemu_mutex_unlock(&e->lock);

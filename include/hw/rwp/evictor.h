@@ -27,8 +27,8 @@
 #ifndef HW_RWP_EVICTOR_H
 #define HW_RWP_EVICTOR_H
 
-#include "qapi/qapi-types-working-set.h"
 #include "qemu/units.h"
+#include "hw/rwp/evict-state.h"
 #include "hw/rwp/evict-step.h"
 
 /* Epochs until pages are tried again that the host kept. */
