@@ -7,8 +7,8 @@ and with the capability page-heat, over a link of limited bandwidth.  Before
 each time its load has been tracked for some intervals, and after it all memory
 is compared.  It is the same binary, the same guest, the same load.
 
-The guests of this project's emulated machine are now and then lost; then one
-is booted anew, and the pair is measured again.
+Should a guest be lost, as happens where an emulator without this project's
+patches runs the machine, one is booted anew and the pair is measured again.
 
 usage: migration.py RESULT.json [--part NAME]... [--pairs N]
 """
