@@ -115,7 +115,8 @@ class MoveTest(RwpTest):
         destination = self.start_guest('-incoming', 'defer', **backend)
         for guest in (source, destination):
             self.prepare(guest, move, heat)
-        source.parameters(max_bandwidth=SLOW)
+        # What is left must not seem little: it is to be cancelled before.
+        source.parameters(max_bandwidth=SLOW, downtime_limit=1)
         destination.listen(uri)
         source.migrate(uri)
         source.wait_migration('active')
