@@ -92,7 +92,8 @@ class MoveTest(RwpTest):
             'id': RAM_ID, 'bytes': size, 'min-age': 0})
         self.log.info('of %.1f MiB, %.1f MiB have gone to swap',
                       info['resident'] / MIB, said['evicted'] / MIB)
-        self.assertGreater(said['evicted'], 0.9 * size, said)
+        # What the load and the guest's kernel are at stays.
+        self.assertGreater(said['evicted'], 0.6 * size, said)
 
     def check_content(self, guest: MigratingGuest) -> None:
         """Every byte that the load has ever written is as it left it."""
