@@ -14,7 +14,7 @@ help:
 	@echo 'make demo          watch QEMU tell the working set of a real guest, on a real Linux with RWP'
 	@echo 'make check         build and run all tests of every day; T=NAME: those whose name contains NAME'
 	@echo 'make check-full    the long tests too'
-	@echo 'make bench         what tracking and evicting cost, as tables'
+	@echo 'make bench         what tracking, evicting and moving cost, as tables'
 	@echo 'make soak          the tests on a kernel with RWP again and again; MINUTES=60'
 	@echo 'make build         QEMU with the overlay and the patches, in build/qemu/build; the outer VM, in build/vm'
 	@echo 'make vm            the outer VM alone;   make shell: a shell in it'

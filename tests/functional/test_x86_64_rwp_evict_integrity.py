@@ -149,6 +149,9 @@ class EvictIntegrity(EvictTest):
             'query-working-set', {'id': 'more'})[0]['present'] > 16 * MIB)
         self.check(guest, 'with a DIMM')
 
+        # Memory under direct I/O is pinned, and the guest's kernel waits for a
+        # moment when none of what is to go is.
+        guest.load.ask('disk off')
         guest.vm.cmd('device_del', {'id': 'dimm'})
         event = guest.vm.events_wait(
             [('DEVICE_DELETED', {'data': {'device': 'dimm'}}),
@@ -157,6 +160,7 @@ class EvictIntegrity(EvictTest):
         self.assertEqual(event['event'], 'DEVICE_DELETED')
         guest.evictor.ids.discard('more')
         guest.vm.cmd('object-del', {'id': 'more'})
+        guest.load.ask('disk /dev/vda jobs=2')
         return guest
 
     def migrate(self, guest):
