@@ -198,6 +198,11 @@ void page_heat_precopy_end(PageHeatPrecopy *heat)
     }
 }
 
+bool page_heat_precopy_ended(const PageHeatPrecopy *heat)
+{
+    return heat->order.ended;
+}
+
 unsigned long page_heat_precopy_next(PageHeatPrecopy *heat, RAMBlock *block,
                                      unsigned long pages, unsigned long page)
 {

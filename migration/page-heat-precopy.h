@@ -61,6 +61,12 @@ uint8_t page_heat_precopy_clear_shift(RAMBlock *block, uint8_t shift);
 void page_heat_precopy_end(PageHeatPrecopy *heat);
 
 /*
+ * page_heat_precopy_ended: was that called?  From then on there is but one
+ * sync, before any other page is sent.
+ */
+bool page_heat_precopy_ended(const PageHeatPrecopy *heat);
+
+/*
  * page_heat_precopy_next: the first page from @page on that is to be sent now,
  * or @pages.  @block has a hot_bmap.
  */
