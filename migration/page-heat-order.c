@@ -151,6 +151,7 @@ static void measure(PageHeatOrder *order, const PageHeatSync *sync)
     if (order->hold != PAGE_HEAT_HOLD_NONE) {
         /* At least that: some pages were written to more than once. */
         order->write_rate = sync->written * 1000.0 / ms;
+        order->measured = true;
     } else if (order->sent >= WORTH_A_SYNC) {
         double clean = order->hot_set - MIN(order->hot_set, order->dirty);
         double writes = solve_writes(sync->again, clean, order->sent);
@@ -159,6 +160,7 @@ static void measure(PageHeatOrder *order, const PageHeatSync *sync)
 
         /* This is what comes back when so much is clean that the rest fits. */
         order->write_rate = writes * to_send * 1000.0 / ms;
+        order->measured = true;
     }
 }
 
@@ -192,6 +194,7 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
     uint64_t cold = sync->dirty - MIN(sync->dirty, sync->hot);
     bool first = order->hold == PAGE_HEAT_HOLD_AGED && !order->pass_done;
 
+    order->measured = false;
     if (order->ended) {
         return;
     }
@@ -227,7 +230,8 @@ unsigned page_heat_order_throttle(const PageHeatOrder *order, unsigned now,
 {
     double may_run;
 
-    if (order->outlook != PAGE_HEAT_OUTLOOK_DIVERGES || !order->write_rate) {
+    if (order->outlook != PAGE_HEAT_OUTLOOK_DIVERGES || !order->write_rate ||
+        !order->measured) {
         return now;
     }
 

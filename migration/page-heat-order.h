@@ -83,6 +83,7 @@ typedef struct PageHeatOrder {
     uint64_t bandwidth;
     /* Bytes/s by which the hot set becomes dirty again; 0: not known. */
     uint64_t write_rate;
+    bool measured;          /* at the last sync; else it is of an older one */
     PageHeatOutlook outlook;
 } PageHeatOrder;
 
@@ -140,6 +141,7 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync);
  * page_heat_order_throttle: by how much the guest must be slowed down for
  * migration to converge, in % of its speed without throttling.
  * @now: how much it is at present, 0 to 99; the answer is never less.
+ *        Nor is it more, unless the last sync measured what @now leads to.
  * @tolerated: as above.
  */
 unsigned page_heat_order_throttle(const PageHeatOrder *order, unsigned now,

@@ -295,6 +295,19 @@ static void test_outlook(void)
     g_assert_cmpuint(page_heat_order_throttle(&order, 90, 50), ==, 94);
     g_assert_cmpuint(page_heat_order_throttle(&order, 99, 50), ==, 100);
 
+    /* A sync too soon after: what the 38 % do is not known, so no more. */
+    sync.now_ms++;
+    page_heat_order_synced(&order, &sync);
+    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
+    g_assert_cmpuint(page_heat_order_throttle(&order, 38, 50), ==, 38);
+
+    /* Nor is there any use in it at the end. */
+    sync.now_ms--;
+    order = order_after(sync, false);
+    page_heat_order_end(&order);
+    page_heat_order_synced(&order, &sync);
+    g_assert_cmpuint(page_heat_order_throttle(&order, 38, 50), ==, 38);
+
     /* No time has passed: nothing is known. */
     sync.now_ms = 1;
     order = order_after(sync, false);
