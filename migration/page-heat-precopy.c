@@ -40,6 +40,7 @@ struct PageHeatPrecopy {
     /* Where page_heat_precopy_watch() goes on; NULL: nothing to do. */
     RAMBlock *watch_block;
     unsigned long watch_page;
+    uint32_t watch_version;     /* of the list of blocks */
 };
 
 static unsigned long used_pages(const RAMBlock *block)
@@ -116,6 +117,9 @@ static uint64_t count_hot(void)
 
 static void watch_from_start(PageHeatPrecopy *heat)
 {
+    heat->watch_version = ram_list.version;
+    /* Read version before ram_list.blocks */
+    smp_rmb();
     heat->watch_block = heat->order.ended ? NULL
                                           : QLIST_FIRST_RCU(&ram_list.blocks);
     heat->watch_page = 0;
@@ -170,7 +174,8 @@ void page_heat_precopy_free(PageHeatPrecopy *heat)
     if (!heat) {
         return;
     }
-    RAMBLOCK_FOREACH_NOT_IGNORED(block) {
+    /* One that was unplugged meanwhile is ignored by now. */
+    RAMBLOCK_FOREACH(block) {
         g_clear_pointer(&block->hot_bmap, g_free);
     }
     g_free(heat->unwatched);
@@ -216,7 +221,14 @@ void page_heat_precopy_watch(PageHeatPrecopy *heat)
 {
     int chunks = 0;
 
-    while (heat && heat->watch_block) {
+    if (!heat || !heat->watch_block) {
+        return;
+    }
+    if (heat->watch_version != ram_list.version) {
+        /* The guest let go of a device: that block may be gone. */
+        watch_from_start(heat);
+    }
+    while (heat->watch_block) {
         RAMBlock *block = heat->watch_block;
         unsigned long pages = used_pages(block);
         unsigned long page;
