@@ -6,6 +6,8 @@
 
 #include "qemu/osdep.h"
 #include "qemu/bitmap.h"
+#include "qemu/main-loop.h"
+#include "qemu/rcu.h"
 #include "qemu/timer.h"
 #include "qemu/units.h"
 #include "exec/memory.h"
@@ -73,22 +75,49 @@ unsigned page_heat_young(const PageHeatHistory *history)
     return page_heat_order_age_limit(history->interval_ms, PAGE_HEAT_AGE_MAX);
 }
 
+/* A block with heat, before anything is held back. */
+typedef struct Candidate {
+    RAMBlock *block;
+    PageHeat *heat;             /* referenced */
+    unsigned young;             /* ages below that are hot */
+    unsigned long *hot;         /* bitmap, to become the block's */
+} Candidate;
+
 /* Pages that are out are cold, whatever was known of them before. */
-static void find_hot(RAMBlock *block, PageHeat *heat, unsigned limit)
+static void find_hot(Candidate *c)
 {
-    PageHeatClass *phc = PAGE_HEAT_GET_CLASS(heat);
+    PageHeatClass *phc = PAGE_HEAT_GET_CLASS(c->heat);
     unsigned bits = qemu_target_page_bits();
     PageHeatRun run;
     uint64_t at = 0;
 
-    while (at < block->used_length &&
-           phc->next_run(heat, at, block->used_length, &run)) {
+    while (at < c->block->used_length &&
+           phc->next_run(c->heat, at, c->block->used_length, &run)) {
         at = run.offset + run.length;
-        if (run.age < limit && !run.out) {
-            bitmap_set(block->hot_bmap, run.offset >> bits,
+        if (run.age < c->young && !run.out) {
+            bitmap_set(c->hot, run.offset >> bits,
                        (at >> bits) - (run.offset >> bits));
         }
     }
+}
+
+static GArray *find_candidates(void)
+{
+    GArray *candidates = g_array_new(false, false, sizeof(Candidate));
+    PageHeatHistory history;
+    RAMBlock *block;
+
+    RAMBLOCK_FOREACH_NOT_IGNORED(block) {
+        Candidate c = { .block = block };
+
+        if (page_heat_known(block, &c.heat, &history)) {
+            object_ref(OBJECT(c.heat));
+            c.young = page_heat_young(&history);
+            c.hot = bitmap_new(max_pages(block));
+            g_array_append_val(candidates, c);
+        }
+    }
+    return candidates;
 }
 
 /* Host pages are sent as a whole, so one that is hot in part is hot. */
@@ -127,30 +156,36 @@ static void watch_from_start(PageHeatPrecopy *heat)
 
 PageHeatPrecopy *page_heat_precopy_new(void)
 {
-    PageHeatPrecopy *heat;
+    g_autoptr(GArray) candidates = NULL;
     unsigned long longest = 0, chunks = 0;
-    RAMBlock *block;
+    PageHeatPrecopy *heat;
 
     /* A guest that is stopped writes to nothing. */
     if (!runstate_is_running()) {
         return NULL;
     }
 
-    RAMBLOCK_FOREACH_NOT_IGNORED(block) {
-        PageHeatHistory history;
-        PageHeat *owner;
-
-        if (!page_heat_known(block, &owner, &history)) {
-            continue;
-        }
-        block->hot_bmap = bitmap_new(max_pages(block));
-        find_hot(block, owner, page_heat_young(&history));
-        widen(block);
-        longest = MAX(longest, max_pages(block));
-        chunks = MAX(chunks, clear_chunks(block, max_pages(block)));
-    }
-    if (!longest) {
+    RCU_READ_LOCK_GUARD();
+    candidates = find_candidates();
+    if (!candidates->len) {
         return NULL;
+    }
+
+    /* There can be as many runs as pages: the guest must not wait for that. */
+    bql_unlock();
+    for (guint i = 0; i < candidates->len; i++) {
+        find_hot(&g_array_index(candidates, Candidate, i));
+    }
+    bql_lock();
+
+    for (guint i = 0; i < candidates->len; i++) {
+        Candidate *c = &g_array_index(candidates, Candidate, i);
+
+        c->block->hot_bmap = c->hot;
+        object_unref(OBJECT(c->heat));
+        widen(c->block);
+        longest = MAX(longest, max_pages(c->block));
+        chunks = MAX(chunks, clear_chunks(c->block, max_pages(c->block)));
     }
 
     heat = g_new0(PageHeatPrecopy, 1);

@@ -37,7 +37,8 @@ unsigned page_heat_young(const PageHeatHistory *history);
 
 /*
  * page_heat_precopy_new: when RAM is set up, and after the first sync of the
- * dirty bitmap.  With the BQL and RCU; the mutex is not needed yet.
+ * dirty bitmap.  With the BQL, which it lets go of in between; the mutex is not
+ * needed yet.
  *
  * Returns NULL if there is nothing to be held back.
  */
