@@ -24,14 +24,17 @@
 #include "qapi/error.h"
 #include "qapi/qapi-types-migration.h"
 #include "qemu/error-report.h"
+#include "qemu/madvise.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "exec/ramblock.h"
+#include "migration/misc.h"
 #include "migration/page-heat.h"
 #include "migration/register.h"
 #include "system/runstate.h"
 #include "options.h"
 #include "page-heat-code.h"
+#include "page-heat-precopy.h"
 #include "page-heat-stream.h"
 #include "qemu-file.h"
 #include "ram.h"
@@ -206,8 +209,39 @@ static PageHeat *find_taker(const char *name, uint64_t length,
     return PAGE_HEAT(object_ref(OBJECT(heat)));
 }
 
-/* The ages of a block, for @heat unless that is NULL. */
-static int get_ages(QEMUFile *f, PageHeat *heat, PageHeatCoder *coder)
+/*
+ * Precopy holds hot pages back, so that most of them come when the guest is
+ * stopped already, and each first needs memory of the host then, which takes
+ * several times as long as to fill it.  Have that done before.
+ */
+static RAMBlock *find_room(const char *name, uint64_t length)
+{
+    RAMBlock *block;
+
+    RCU_READ_LOCK_GUARD();
+    block = qemu_ram_block_by_name(name);
+    /* Postcopy wants it absent; with mapped-ram no guest waits for it. */
+    if (!block || block->used_length != length || migrate_postcopy_ram() ||
+        migrate_mapped_ram() || migrate_ram_is_ignored(block)) {
+        return NULL;
+    }
+    return block;
+}
+
+static void make_room(RAMBlock *block, const PageHeatRun *run)
+{
+    /* If it fails, it is done when the page comes. */
+    qemu_madvise(block->host + run->offset, run->length,
+                 QEMU_MADV_POPULATE_WRITE);
+}
+
+/*
+ * The ages of a block, for @heat unless that is NULL.  Pages younger than
+ * @young will be held back; there is to be room for them in @room unless that
+ * is NULL.
+ */
+static int get_ages(QEMUFile *f, PageHeat *heat, RAMBlock *room,
+                    unsigned young, PageHeatCoder *coder)
 {
     g_autofree uint8_t *piece = g_malloc(PAGE_HEAT_PIECE);
     g_autofree uint8_t *packed = g_malloc(PAGE_HEAT_PACKED);
@@ -233,6 +267,9 @@ static int get_ages(QEMUFile *f, PageHeat *heat, PageHeatCoder *coder)
             }
             if (heat) {
                 PAGE_HEAT_GET_CLASS(heat)->warm_run(heat, &run);
+            }
+            if (room && run.age < young && !run.out) {
+                make_room(room, &run);
             }
         }
     }
@@ -270,7 +307,8 @@ static int get_block(QEMUFile *f)
         trace_page_heat_skipped(name, error_get_pretty(err));
         error_free(err);
     }
-    ret = get_ages(f, heat, &coder);
+    ret = get_ages(f, heat, find_room(name, coder.length),
+                   page_heat_young(&history), &coder);
     if (heat) {
         if (!ret) {
             PAGE_HEAT_GET_CLASS(heat)->warm_end(heat);
