@@ -31,8 +31,7 @@
 #ifndef MIGRATION_PAGE_HEAT_ORDER_H
 #define MIGRATION_PAGE_HEAT_ORDER_H
 
-/* Pages accessed within so many ms are hot when migration begins. */
-#define PAGE_HEAT_WINDOW_MS 10000
+#include "migration/page-heat.h"
 
 typedef enum PageHeatHold {
     PAGE_HEAT_HOLD_NONE,

@@ -34,7 +34,6 @@
 #include "system/runstate.h"
 #include "options.h"
 #include "page-heat-code.h"
-#include "page-heat-precopy.h"
 #include "page-heat-stream.h"
 #include "qemu-file.h"
 #include "ram.h"
@@ -282,6 +281,7 @@ static int get_block(QEMUFile *f)
     PageHeatCoder coder = { };
     Error *err = NULL;
     PageHeat *heat;
+    unsigned young;
     char name[256];
     int ret;
 
@@ -307,8 +307,10 @@ static int get_block(QEMUFile *f)
         trace_page_heat_skipped(name, error_get_pretty(err));
         error_free(err);
     }
-    ret = get_ages(f, heat, find_room(name, coder.length),
-                   page_heat_young(&history), &coder);
+    /* As the source has it */
+    young = MIN(DIV_ROUND_UP(PAGE_HEAT_WINDOW_MS, history.interval_ms),
+                PAGE_HEAT_AGE_MAX);
+    ret = get_ages(f, heat, find_room(name, coder.length), young, &coder);
     if (heat) {
         if (!ret) {
             PAGE_HEAT_GET_CLASS(heat)->warm_end(heat);

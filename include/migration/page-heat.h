@@ -33,6 +33,9 @@ DECLARE_CLASS_CHECKERS(PageHeatClass, PAGE_HEAT, TYPE_PAGE_HEAT)
 
 #define PAGE_HEAT_AGE_MAX 200
 
+/* Pages accessed within so many ms are hot when migration begins. */
+#define PAGE_HEAT_WINDOW_MS 10000
+
 /* What the ages of a backend were made from. */
 typedef struct PageHeatHistory {
     uint64_t page_size;     /* bytes; ages are not told apart below it */
