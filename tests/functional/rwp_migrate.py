@@ -17,10 +17,15 @@ class MigratingGuest(RwpGuest):
     """A side of a migration."""
 
     def capabilities(self, *names: str) -> None:
-        """Switch migration capabilities on, and events in any case."""
+        """
+        Switch migration capabilities on, and events in any case; and page-heat
+        off unless it is named, for a guest may have come with it.
+        """
+        states = {'page-heat': False, 'events': True,
+                  **{name: True for name in names}}
         self.vm.cmd('migrate-set-capabilities', {'capabilities': [
-            {'capability': name, 'state': True}
-            for name in ('events',) + names]})
+            {'capability': name, 'state': state}
+            for name, state in states.items()]})
 
     def parameters(self, **values: Any) -> None:
         """Set migration parameters."""
