@@ -25,14 +25,6 @@
  */
 #define AGAIN_MAX 0.95
 
-unsigned page_heat_order_age_limit(uint32_t interval_ms, unsigned max)
-{
-    uint64_t interval = MAX(interval_ms, 1);
-    uint64_t limit = DIV_ROUND_UP(PAGE_HEAT_WINDOW_MS, interval);
-
-    return MIN(limit, max);
-}
-
 /*
  * Bytes after which a pass that holds @hot bytes back has a sync.  What matters
  * when only the hot set is left is what is written to while some of it is sent,

@@ -87,12 +87,6 @@ typedef struct PageHeatOrder {
 } PageHeatOrder;
 
 /*
- * page_heat_order_age_limit: pages younger than this many intervals of
- * @interval_ms are hot when migration begins.  At least 1, at most @max.
- */
-unsigned page_heat_order_age_limit(uint32_t interval_ms, unsigned max);
-
-/*
  * page_heat_order_begin: before the first page is sent, after the first sync.
  * @dirty: bytes that are to be sent, @hot of them are hot
  */

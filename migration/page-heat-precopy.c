@@ -60,21 +60,6 @@ static unsigned long clear_chunks(const RAMBlock *block, unsigned long pages)
     return DIV_ROUND_UP(pages, 1UL << block->clear_bmap_shift);
 }
 
-bool page_heat_known(RAMBlock *block, PageHeat **heat,
-                     PageHeatHistory *history)
-{
-    if (!migrate_page_heat() || !block->mr) {
-        return false;
-    }
-    *heat = page_heat_of(block);
-    return *heat && PAGE_HEAT_GET_CLASS(*heat)->history(*heat, history);
-}
-
-unsigned page_heat_young(const PageHeatHistory *history)
-{
-    return page_heat_order_age_limit(history->interval_ms, PAGE_HEAT_AGE_MAX);
-}
-
 /* A block with heat, before anything is held back. */
 typedef struct Candidate {
     RAMBlock *block;

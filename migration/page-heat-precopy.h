@@ -21,21 +21,6 @@
 typedef struct PageHeatPrecopy PageHeatPrecopy;
 
 /*
- * page_heat_known: is something known of the accesses to @block, and wanted?
- *
- * Returns true, with @heat and @history set, if the capability page-heat is on
- * and the memory has heat.  With the BQL, not the mutex.
- */
-bool page_heat_known(RAMBlock *block, PageHeat **heat,
-                     PageHeatHistory *history);
-
-/*
- * page_heat_young: pages younger than that, in intervals of @history, are hot
- * when a migration begins.
- */
-unsigned page_heat_young(const PageHeatHistory *history);
-
-/*
  * page_heat_precopy_new: when RAM is set up, and after the first sync of the
  * dirty bitmap.  With the BQL, which it lets go of in between; the mutex is not
  * needed yet.

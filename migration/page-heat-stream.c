@@ -64,11 +64,11 @@ static GPtrArray *find_sources(void)
 
     RCU_READ_LOCK_GUARD();
     RAMBLOCK_FOREACH_MIGRATABLE(block) {
-        PageHeat *heat = page_heat_of(block);
         PageHeatHistory history;
+        PageHeat *heat;
         Source *s;
 
-        if (!heat || !PAGE_HEAT_GET_CLASS(heat)->history(heat, &history)) {
+        if (!page_heat_known(block, &heat, &history)) {
             continue;
         }
         s = g_new(Source, 1);
@@ -180,11 +180,9 @@ static int save_setup(QEMUFile *f, void *opaque, Error **errp)
     return ret;
 }
 
-/* Who takes what is known of a block, or NULL with @errp saying why not. */
-static PageHeat *find_taker(const char *name, uint64_t length,
-                            const PageHeatHistory *history, Error **errp)
+/* The block that the source tells of, or NULL with @errp saying why not. */
+static RAMBlock *find_block(const char *name, uint64_t length, Error **errp)
 {
-    PageHeat *heat = NULL;
     RAMBlock *block;
 
     RCU_READ_LOCK_GUARD();
@@ -197,7 +195,15 @@ static PageHeat *find_taker(const char *name, uint64_t length,
         error_setg(errp, "the memory has another size");
         return NULL;
     }
-    heat = page_heat_of(block);
+    return block;
+}
+
+/* Who takes what is known of a block, or NULL with @errp saying why not. */
+static PageHeat *find_taker(RAMBlock *block, const PageHeatHistory *history,
+                            Error **errp)
+{
+    PageHeat *heat = page_heat_of(block);
+
     if (!heat) {
         error_setg(errp, "the memory has no heat");
         return NULL;
@@ -213,18 +219,11 @@ static PageHeat *find_taker(const char *name, uint64_t length,
  * stopped already, and each first needs memory of the host then, which takes
  * several times as long as to fill it.  Have that done before.
  */
-static RAMBlock *find_room(const char *name, uint64_t length)
+static bool needs_room(RAMBlock *block)
 {
-    RAMBlock *block;
-
-    RCU_READ_LOCK_GUARD();
-    block = qemu_ram_block_by_name(name);
     /* Postcopy wants it absent; with mapped-ram no guest waits for it. */
-    if (!block || block->used_length != length || migrate_postcopy_ram() ||
-        migrate_mapped_ram() || migrate_ram_is_ignored(block)) {
-        return NULL;
-    }
-    return block;
+    return !migrate_postcopy_ram() && !migrate_mapped_ram() &&
+           !migrate_ram_is_ignored(block);
 }
 
 static void make_room(RAMBlock *block, const PageHeatRun *run)
@@ -279,9 +278,9 @@ static int get_block(QEMUFile *f)
 {
     PageHeatHistory history;
     PageHeatCoder coder = { };
+    PageHeat *heat = NULL;
     Error *err = NULL;
-    PageHeat *heat;
-    unsigned young;
+    RAMBlock *block;
     char name[256];
     int ret;
 
@@ -302,15 +301,16 @@ static int get_block(QEMUFile *f)
         return -EINVAL;
     }
 
-    heat = find_taker(name, coder.length, &history, &err);
+    block = find_block(name, coder.length, &err);
+    if (block) {
+        heat = find_taker(block, &history, &err);
+    }
     if (err) {
         trace_page_heat_skipped(name, error_get_pretty(err));
         error_free(err);
     }
-    /* As the source has it */
-    young = MIN(DIV_ROUND_UP(PAGE_HEAT_WINDOW_MS, history.interval_ms),
-                PAGE_HEAT_AGE_MAX);
-    ret = get_ages(f, heat, find_room(name, coder.length), young, &coder);
+    ret = get_ages(f, heat, block && needs_room(block) ? block : NULL,
+                   page_heat_young(&history), &coder);
     if (heat) {
         if (!ret) {
             PAGE_HEAT_GET_CLASS(heat)->warm_end(heat);

@@ -5,16 +5,28 @@
  */
 
 #include "qemu/osdep.h"
+#include "qapi/qapi-types-migration.h"
 #include "exec/memory.h"
 #include "exec/ramblock.h"
 #include "qemu/module.h"
 #include "migration/page-heat.h"
+#include "options.h"
 
 PageHeat *page_heat_of(RAMBlock *block)
 {
     Object *owner = block->mr->owner;
 
     return (PageHeat *)object_dynamic_cast(owner, TYPE_PAGE_HEAT);
+}
+
+bool page_heat_known(RAMBlock *block, PageHeat **heat,
+                     PageHeatHistory *history)
+{
+    if (!migrate_page_heat() || !block->mr) {
+        return false;
+    }
+    *heat = page_heat_of(block);
+    return *heat && PAGE_HEAT_GET_CLASS(*heat)->history(*heat, history);
 }
 
 static const TypeInfo page_heat_info = {

@@ -110,4 +110,34 @@ struct PageHeatClass {
 /* page_heat_of: the heat of @block's memory, or NULL if it has none. */
 PageHeat *page_heat_of(RAMBlock *block);
 
+/*
+ * page_heat_known: is something known of the accesses to @block, and wanted?
+ *
+ * Returns true, with @heat and @history set, if the capability page-heat is on
+ * and the memory has heat.  With the BQL, not bitmap_mutex.
+ */
+bool page_heat_known(RAMBlock *block, PageHeat **heat,
+                     PageHeatHistory *history);
+
+/*
+ * page_heat_age_limit: pages younger than this many intervals of @interval_ms
+ * are hot when migration begins.  At least 1, at most @max.
+ */
+static inline unsigned page_heat_age_limit(uint32_t interval_ms, unsigned max)
+{
+    uint64_t limit = DIV_ROUND_UP(PAGE_HEAT_WINDOW_MS,
+                                  (uint64_t)MAX(interval_ms, 1));
+
+    return MIN(limit, max);
+}
+
+/*
+ * page_heat_young: pages younger than that, in intervals of @history, are hot
+ * when a migration begins.
+ */
+static inline unsigned page_heat_young(const PageHeatHistory *history)
+{
+    return page_heat_age_limit(history->interval_ms, PAGE_HEAT_AGE_MAX);
+}
+
 #endif /* MIGRATION_PAGE_HEAT_H */

@@ -111,13 +111,13 @@ static void test_find(void)
 
 static void test_age_limit(void)
 {
-    g_assert_cmpuint(page_heat_order_age_limit(30000, 200), ==, 1);
-    g_assert_cmpuint(page_heat_order_age_limit(10000, 200), ==, 1);
-    g_assert_cmpuint(page_heat_order_age_limit(9999, 200), ==, 2);
-    g_assert_cmpuint(page_heat_order_age_limit(1000, 200), ==, 10);
-    g_assert_cmpuint(page_heat_order_age_limit(1, 200), ==, 200);
-    g_assert_cmpuint(page_heat_order_age_limit(0, 200), ==, 200);
-    g_assert_cmpuint(page_heat_order_age_limit(UINT32_MAX, 200), ==, 1);
+    g_assert_cmpuint(page_heat_age_limit(30000, 200), ==, 1);
+    g_assert_cmpuint(page_heat_age_limit(10000, 200), ==, 1);
+    g_assert_cmpuint(page_heat_age_limit(9999, 200), ==, 2);
+    g_assert_cmpuint(page_heat_age_limit(1000, 200), ==, 10);
+    g_assert_cmpuint(page_heat_age_limit(1, 200), ==, 200);
+    g_assert_cmpuint(page_heat_age_limit(0, 200), ==, 200);
+    g_assert_cmpuint(page_heat_age_limit(UINT32_MAX, 200), ==, 1);
 }
 
 /* One decision at a time */
