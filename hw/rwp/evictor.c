@@ -848,6 +848,6 @@ const RwpPolicy *rwp_evictor_policy(const RwpEvictor *e)
 
 uint64_t rwp_evictor_metadata(const RwpEvictor *e)
 {
-    return sizeof(*e) + rwp_policy_metadata() +
+    return sizeof(*e) + rwp_policy_metadata(e->policy) +
            rwp_out_map_metadata(e->em.outs);
 }

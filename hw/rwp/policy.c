@@ -52,10 +52,20 @@ typedef struct Span {
     uint64_t promotions[AGES];
 } Span;
 
+/*
+ * The same, of which there are many, so in half of the memory: no machine
+ * touches 2^32 pages in a second.
+ */
+typedef struct Slot {
+    int64_t ns;
+    uint64_t refaulted;
+    uint32_t promotions[AGES];
+} Slot;
+
 /* A past minute. */
 typedef struct Minute {
     uint64_t working_set;
-    uint64_t rate[AGES];    /* promotions a minute of this age or more */
+    uint32_t rate[AGES];    /* promotions a minute of this age or more */
 } Minute;
 
 /* Tokens: @credit + max_rate * (time since @since_ns) - @used */
@@ -84,13 +94,13 @@ struct RwpPolicy {
     int64_t start_ns;
     uint64_t epochs;
 
-    Span slot[SLOTS];       /* ring, the oldest at first_slot */
+    Slot *slot[SLOTS];      /* ring, the oldest at first_slot, no others */
     unsigned first_slot;
     unsigned slots;         /* at least the open one */
     Span last_minute;       /* sum of the slots */
 
     Span minute;            /* in the making */
-    Minute history[RWP_POLICY_HISTORY];     /* ring */
+    Minute *history[RWP_POLICY_HISTORY];    /* ring, allocated when needed */
     unsigned next_minute;
     unsigned minutes;
     unsigned age_by_history;
@@ -147,14 +157,30 @@ void rwp_policy_config_init(RwpPolicyConfig *config, uint64_t page_size)
     };
 }
 
+static void open_new_slot(RwpPolicy *policy)
+{
+    assert(policy->slots < SLOTS);
+    policy->slot[(policy->first_slot + policy->slots) % SLOTS] =
+        g_new0(Slot, 1);
+    policy->slots++;
+}
+
+static void drop_oldest_slot(RwpPolicy *policy)
+{
+    g_clear_pointer(&policy->slot[policy->first_slot], g_free);
+    policy->first_slot = (policy->first_slot + 1) % SLOTS;
+    policy->slots--;
+}
+
 void rwp_policy_restart(RwpPolicy *policy)
 {
     policy->interval_ns = 0;
     policy->start_ns = policy->time_ns;
     policy->epochs = 0;
-    policy->first_slot = 0;
-    policy->slots = 1;
-    policy->slot[0] = (Span) { };
+    while (policy->slots) {
+        drop_oldest_slot(policy);
+    }
+    open_new_slot(policy);
     policy->last_minute = (Span) { };
     policy->minute = (Span) { };
     policy->minutes = 0;
@@ -171,6 +197,15 @@ RwpPolicy *rwp_policy_new(const RwpPolicyConfig *config)
 
 void rwp_policy_free(RwpPolicy *policy)
 {
+    if (!policy) {
+        return;
+    }
+    while (policy->slots) {
+        drop_oldest_slot(policy);
+    }
+    for (unsigned i = 0; i < RWP_POLICY_HISTORY; i++) {
+        g_free(policy->history[i]);
+    }
     g_free(policy);
 }
 
@@ -222,18 +257,18 @@ static uint64_t rate_of(uint64_t count, int64_t ns)
 }
 
 /* Promotions a minute of each age or more. */
-static void rates_of(const Span *span, uint64_t *rate)
+static void rates_of(const Span *span, uint32_t *rate)
 {
     uint64_t sum = 0;
 
     for (int age = RWP_AGE_LIMIT; age >= 0; age--) {
         sum += span->promotions[age];
-        rate[age] = rate_of(sum, span->ns);
+        rate[age] = MIN(rate_of(sum, span->ns), UINT32_MAX);
     }
 }
 
 /* The smallest age that costs no more than @allowed. */
-static unsigned best_age(const uint64_t *rate, uint64_t allowed)
+static unsigned best_age(const uint32_t *rate, uint64_t allowed)
 {
     unsigned age = RWP_POLICY_NONE;
 
@@ -254,7 +289,7 @@ static const Minute *past_minute(const RwpPolicy *policy, unsigned i)
 {
     unsigned at = policy->next_minute + RWP_POLICY_HISTORY - 1 - i;
 
-    return &policy->history[at % RWP_POLICY_HISTORY];
+    return policy->history[at % RWP_POLICY_HISTORY];
 }
 
 static void judge_history(RwpPolicy *policy)
@@ -299,15 +334,20 @@ static void span_add(Span *span, const Span *epoch)
     }
 }
 
-static Span *open_slot(RwpPolicy *policy)
+static Slot *open_slot(RwpPolicy *policy)
 {
-    return &policy->slot[(policy->first_slot + policy->slots - 1) % SLOTS];
+    return policy->slot[(policy->first_slot + policy->slots - 1) % SLOTS];
 }
 
-static void drop_oldest_slot(RwpPolicy *policy)
+static void slot_add(Slot *slot, const Span *epoch)
 {
-    policy->first_slot = (policy->first_slot + 1) % SLOTS;
-    policy->slots--;
+    slot->ns += epoch->ns;
+    slot->refaulted = count_add(slot->refaulted, epoch->refaulted);
+    for (unsigned age = 0; age < AGES; age++) {
+        slot->promotions[age] = MIN(count_add(slot->promotions[age],
+                                              epoch->promotions[age]),
+                                    UINT32_MAX);
+    }
 }
 
 static void sum_slots(RwpPolicy *policy)
@@ -316,7 +356,7 @@ static void sum_slots(RwpPolicy *policy)
 
     *sum = (Span) { };
     for (unsigned i = 0; i < policy->slots; i++) {
-        const Span *slot = &policy->slot[(policy->first_slot + i) % SLOTS];
+        const Slot *slot = policy->slot[(policy->first_slot + i) % SLOTS];
 
         sum->ns += slot->ns;
         sum->refaulted += slot->refaulted;
@@ -331,13 +371,11 @@ static void slide_minute(RwpPolicy *policy, const Span *epoch)
     int64_t ns = policy->last_minute.ns + epoch->ns;
 
     if (open_slot(policy)->ns >= SLOT_NS) {
-        policy->slots++;
-        assert(policy->slots <= SLOTS);
-        *open_slot(policy) = (Span) { };
+        open_new_slot(policy);
     }
-    span_add(open_slot(policy), epoch);
-    while (ns - policy->slot[policy->first_slot].ns >= MINUTE_NS) {
-        ns -= policy->slot[policy->first_slot].ns;
+    slot_add(open_slot(policy), epoch);
+    while (ns - policy->slot[policy->first_slot]->ns >= MINUTE_NS) {
+        ns -= policy->slot[policy->first_slot]->ns;
         drop_oldest_slot(policy);
     }
     sum_slots(policy);
@@ -346,12 +384,16 @@ static void slide_minute(RwpPolicy *policy, const Span *epoch)
 static void gather_minute(RwpPolicy *policy, const Span *epoch,
                           uint64_t working_set)
 {
-    Minute *minute = &policy->history[policy->next_minute];
+    Minute *minute;
 
     span_add(&policy->minute, epoch);
     if (policy->minute.ns < MINUTE_NS) {
         return;
     }
+    if (!policy->history[policy->next_minute]) {
+        policy->history[policy->next_minute] = g_new(Minute, 1);
+    }
+    minute = policy->history[policy->next_minute];
     minute->working_set = working_set;
     rates_of(&policy->minute, minute->rate);
     policy->minute = (Span) { };
@@ -408,7 +450,7 @@ static void choose_age(const RwpPolicy *policy, RwpPolicyDecision *decision)
     const Span *span = &policy->last_minute;
     unsigned floor = min_age(policy);
     unsigned age;
-    uint64_t rate[AGES + 1];
+    uint32_t rate[AGES + 1];
 
     rates_of(span, rate);
     rate[RWP_POLICY_NONE] = 0;
@@ -625,7 +667,12 @@ void rwp_policy_what_if(const RwpPolicy *policy, const uint64_t *idle,
     result->promotions_mean = minutes ? DIV_ROUND_UP(sum, minutes) : 0;
 }
 
-uint64_t rwp_policy_metadata(void)
+uint64_t rwp_policy_metadata(const RwpPolicy *policy)
 {
-    return sizeof(RwpPolicy);
+    uint64_t bytes = sizeof(*policy) + policy->slots * sizeof(Slot);
+
+    for (unsigned i = 0; i < RWP_POLICY_HISTORY; i++) {
+        bytes += policy->history[i] ? sizeof(Minute) : 0;
+    }
+    return bytes;
 }

@@ -91,6 +91,43 @@ def evict_idle(results: List[Dict[str, Any]],
          'median', 'ratio', 'of medians'), rows, notes)], checks
 
 
+def evict_phase(results: List[Dict[str, Any]],
+                machine: Dict[str, Any]) -> Result:
+    """What a guest whose cold memory became hot has lost, and for how long."""
+    # pylint: disable=unused-argument
+    rows, checks = [], []
+    for result in results:
+        lost = {what: [(1 - one[key] / one['rate_without']) * 100
+                       for one in result['rounds']]
+                for what, key in (('beside', 'rate_beside'),
+                                  ('meanwhile', 'rate_meanwhile'),
+                                  ('later', 'rate'))}
+        later = statistics.median(lost['later'])
+        evicted = max(one['evicted_later'] for one in result['rounds'])
+        back = statistics.median(one['came_back']
+                                 for one in result['rounds'])
+        rows.append((
+            result['memory'], str(len(result['rounds'])),
+            f'{back / MIB:.1f}',
+            str(max(one['known_after_epochs'] for one in result['rounds'])),
+            f'{evicted / MIB:.1f}',
+            f'{statistics.median(lost["beside"]):+.1f}',
+            f'{statistics.median(lost["meanwhile"]):+.1f}', f'{later:+.1f}',
+            f'{min(lost["later"]):+.1f}', f'{max(lost["later"]):+.1f}'))
+        what = f'{result["memory"]} pages, cold memory became hot'
+        checks += [
+            Check(f'{what}: throughput lost {result["epochs_later"]} intervals '
+                  'after the one that shows it', later,
+                  limits.PHASE_LOST_PERCENT, '%'),
+            Check(f'{what}: evicted from then on', evicted,
+                  limits.PHASE_EVICTED, 'bytes')]
+    return [Table(
+        'Throughput when cold memory becomes hot (% lost, of no evictor)',
+        ('memory', 'guests', 'came back (MiB)', 'known after (intervals)',
+         'went since (MiB)', 'before', 'in the two intervals', 'after them',
+         'least', 'most'), rows)], checks
+
+
 def _between(samples: List[Dict[str, Any]], first: float, last: float
              ) -> List[Dict[str, Any]]:
     return [sample for sample in samples if first <= sample['s'] <= last]
@@ -148,4 +185,5 @@ def evict_resident(results: List[Dict[str, Any]],
 
 
 EVICT_REPORTS = {'evict-cost': evict_cost, 'evict-idle': evict_idle,
+                 'evict-phase': evict_phase,
                  'evict-resident': evict_resident}

@@ -227,7 +227,7 @@ def main() -> None:
     """Measure with huge and with small pages."""
     parser = argparse.ArgumentParser(usage=__doc__.rpartition('usage: ')[2])
     parser.add_argument('result')
-    parser.add_argument('--cycles', type=int, default=2)
+    parser.add_argument('--cycles', type=int, default=5)
     parser.add_argument('--memory', action='append', choices=tuple(MEMORY))
     args = parser.parse_args()
 

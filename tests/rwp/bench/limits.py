@@ -43,6 +43,11 @@ EVICT_RATIO = 1.2
 # Cost of an epoch with an evictor that has nothing to do, over tracking alone.
 EVICT_IDLE_RATIO = 1.05
 
+# What a guest may have lost of its throughput two intervals after the one that
+# showed that its cold memory became hot, in percent, the middle one of several
+# guests; and how many bytes may go in these.
+PHASE_LOST_PERCENT = 5.0
+PHASE_EVICTED = 0
 
 # What page-heat must make of a migration, by the bench's part: ratios to stock
 # order; 'faults_percent' is of the working set's pages, 'growth_percent' of

@@ -25,6 +25,7 @@ PROGRAMS: Dict[str, Program] = {
     'guest-slowdown': Program('--memory', ('huge', 'small')),
     'evict-cost': Program('--kind', ('anon', 'thp', 'memfd')),
     'evict-idle': Program(),
+    'evict-phase': Program('--memory', ('small', 'huge')),
     'evict-resident': Program('--by', ('none', 'rwp', 'damon-8s', 'damon-48s',
                                        'memory.reclaim')),
     'migration': Program('--part', ('precopy-hot10', 'precopy-hot25',

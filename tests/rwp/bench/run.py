@@ -5,8 +5,9 @@
 usage: run.py [--only NAME]... [--report] [--update-docs]
 
   --only NAME     only this program: epoch-cost, sparse-cost, metadata-cost,
-                  guest-slowdown, evict-cost, evict-idle, evict-resident or
-                  migration; or a part of one, as epoch-cost:anon
+                  guest-slowdown, evict-cost, evict-idle, evict-phase,
+                  evict-resident or migration; or a part of one, as
+                  epoch-cost:anon
   --report        do not measure, only tell again what was measured last
   --update-docs   put the tables into docs/devel/rwp-benchmarks.rst
 
