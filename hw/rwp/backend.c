@@ -36,6 +36,7 @@
 #include "hw/rwp/backend.h"
 #include "hw/rwp/evict-properties.h"
 #include "hw/rwp/heat.h"
+#include "hw/rwp/huge-pool.h"
 #include "hw/rwp/stats.h"
 #include "hw/rwp/step-aside.h"
 #include "trace.h"
@@ -348,14 +349,40 @@ static void page_poisoned(RAMBlockObserver *observer, uint64_t offset)
     rwp_tracker_poison(rwp->tracker, offset);
 }
 
+/* The memory of a file; what is said of huge pages can be said better. */
+static bool alloc_file(RwpBackend *rwp, Error **errp)
+{
+    HostMemoryBackend *backend = MEMORY_BACKEND(rwp);
+    HostMemoryBackendMemfd *memfd = MEMORY_BACKEND_MEMFD(rwp);
+    const char *id = rwp_backend_id(rwp);
+    Error *err = NULL;
+
+    if (!memfd->hugetlb) {
+        return parent_alloc(backend, errp);
+    }
+    if (!rwp_huge_pool_check(id, memfd->hugetlbsize, backend->size, errp)) {
+        return false;
+    }
+    if (!parent_alloc(backend, &err)) {
+        rwp_huge_pool_explain(id, memfd->hugetlbsize, backend->size, err, errp);
+        return false;
+    }
+    return true;
+}
+
 static bool rwp_backend_alloc(HostMemoryBackend *backend, Error **errp)
 {
     RwpBackend *rwp = MEMORY_BACKEND_RWP(backend);
     bool hugetlb = MEMORY_BACKEND_MEMFD(backend)->hugetlb;
     void *host;
 
+    if (MEMORY_BACKEND_MEMFD(backend)->hugetlbsize && !hugetlb) {
+        error_setg(errp, "property 'hugetlbsize' of " TYPE_MEMORY_BACKEND_RWP
+                   " '%s' needs 'hugetlb' to be 'on'", rwp_backend_id(rwp));
+        return false;
+    }
     if (backend->share || hugetlb) {
-        if (!parent_alloc(backend, errp)) {
+        if (!alloc_file(rwp, errp)) {
             return false;
         }
     } else {
@@ -397,12 +424,12 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
     RAMBlock *block;
     Error *err = NULL;
 
-    parent_complete(uc, errp);
-    if (*errp) {
+    /* Before memory is asked for, which may fail for another reason. */
+    if (!allow_eviction(rwp, rwp->engine, errp)) {
         return;
     }
-
-    if (!allow_eviction(rwp, rwp->engine, errp)) {
+    parent_complete(uc, errp);
+    if (*errp) {
         return;
     }
 

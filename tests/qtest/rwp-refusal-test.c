@@ -59,6 +59,7 @@ static void test_huge_page_pool(void)
                        "nr_hugepages";
     g_autofree char *text = NULL;
     g_autofree char *object = NULL;
+    g_autofree char *needed = NULL;
     uint64_t pool = 0;
 
     /* Beyond the pool, or without one. */
@@ -67,14 +68,30 @@ static void test_huge_page_pool(void)
     }
     object = g_strdup_printf("size=%" PRIu64 "M,hugetlb=on,hugetlbsize=2M",
                              2 * pool + 2);
-    start_refused("memory", object);
-    start_refused("Hugepage size must be a power of 2",
+    needed = g_strdup_printf("property 'hugetlb' of memory-backend-rwp 'ram0'"
+                             " cannot be 'on': unable to map backing store for"
+                             " guest RAM: Cannot allocate memory; %" PRIu64
+                             " huge pages of 2048 KiB are needed, %" PRIu64
+                             " are free, and /sys/kernel/mm/hugepages/"
+                             "hugepages-2048kB/nr_hugepages sets how many",
+                             pool + 1, pool);
+    start_refused(needed, object);
+    start_refused("property 'hugetlbsize' of memory-backend-rwp 'ram0' doesn't"
+                  " take value '3145728', it must be a power of 2",
                   "size=4M,hugetlb=on,hugetlbsize=3M");
-    /* A pool of pages that nobody has reserved. */
-    start_refused("memory", "size=1G,hugetlb=on,hugetlbsize=1G");
+    /* A size of pages that no processor has. */
+    start_refused("property 'hugetlbsize' of memory-backend-rwp 'ram0' doesn't"
+                  " take value '1099511627776': the host has no huge pages of"
+                  " that size",
+                  "size=1T,hugetlb=on,hugetlbsize=1T");
     /* Sizes that are no multiple of the page. */
-    start_refused("failed to resize memfd to 3145728: Invalid argument",
+    start_refused("property 'size' of memory-backend-rwp 'ram0' doesn't take"
+                  " value '3145728', it must be a multiple of its huge pages,"
+                  " 2097152 bytes each",
                   "size=3M,hugetlb=on,hugetlbsize=2M");
+    start_refused("property 'hugetlbsize' of memory-backend-rwp 'ram0' needs"
+                  " 'hugetlb' to be 'on'",
+                  "size=4M,hugetlbsize=2M");
 }
 
 /* A failed property must leave all as it was. */
