@@ -41,11 +41,16 @@ BASELINE, TOTAL, COMPARED = 20, 220, WARM_SECONDS
 BY: Dict[str, Callable[[RwpGuest, Cgroup], Reclaimer]] = {
     'none': Reclaimer,
     'rwp': Rwp,
+    'rwp-huge': Rwp,
     'damon-8s': lambda guest, cgroup: DamonPageout(guest, cgroup,
                                                    Rwp.MIN_AGE_SECONDS),
     'damon-48s': lambda guest, cgroup: DamonPageout(guest, cgroup, 48),
     'memory.reclaim': Memcg,
 }
+
+
+# The worst that there is for huge pages: something in each of them is hot.
+SCATTERED_HUGE = ('rwp-huge',)
 
 
 class Sampler:
@@ -91,14 +96,16 @@ class Sampler:
 def measure(name: str, directory: str) -> Dict[str, Any]:
     """One reclaimer on one guest."""
     vm = QEMUMachine(os.environ['QEMU_TEST_QEMU_BINARY'], name='bench')
-    guest = RwpGuest(vm, directory, mib=GUEST_MIB, tracking='off', thp='off')
+    thp, layout = ('on', 'scattered') if name in SCATTERED_HUGE else \
+        ('off', 'contiguous')
+    guest = RwpGuest(vm, directory, mib=GUEST_MIB, tracking='off', thp=thp)
     cgroup = Cgroup(name)
     try:
         with cgroup.entered():
             guest.launch('-name', 'bench,debug-threads=on')
         guest.load.wait_ready()
         reclaimer = BY[name](guest, cgroup)
-        guest.load.alloc('contiguous', **LOAD_MIB)
+        guest.load.alloc(layout, thp=thp, **LOAD_MIB)
         guest.load.ask('run hot period=0 write=20')
         guest.load.ask(f'run warm period={WARM_SECONDS * 1000} write=20')
         sampler = Sampler(guest, cgroup)
