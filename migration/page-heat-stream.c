@@ -24,7 +24,6 @@
 #include "qapi/error.h"
 #include "qapi/qapi-types-migration.h"
 #include "qemu/error-report.h"
-#include "qemu/madvise.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "exec/ramblock.h"
@@ -34,10 +33,14 @@
 #include "system/runstate.h"
 #include "options.h"
 #include "page-heat-code.h"
+#include "page-heat-room.h"
 #include "page-heat-stream.h"
 #include "qemu-file.h"
 #include "ram.h"
 #include "trace.h"
+
+/* For the hot pages of the incoming migration, or NULL.  With the BQL. */
+static PageHeatRoom *room;
 
 /* A block's heat, while it is sent. */
 typedef struct Source {
@@ -228,17 +231,18 @@ static bool needs_room(RAMBlock *block)
 
 static void make_room(RAMBlock *block, const PageHeatRun *run)
 {
-    /* If it fails, it is done when the page comes. */
-    qemu_madvise(block->host + run->offset, run->length,
-                 QEMU_MADV_POPULATE_WRITE);
+    if (!room) {
+        room = page_heat_room_new();
+    }
+    page_heat_room_want(room, block, run->offset, run->length);
 }
 
 /*
  * The ages of a block, for @heat unless that is NULL.  Pages younger than
- * @young will be held back; there is to be room for them in @room unless that
+ * @young will be held back; there is to be room for them in @late unless that
  * is NULL.
  */
-static int get_ages(QEMUFile *f, PageHeat *heat, RAMBlock *room,
+static int get_ages(QEMUFile *f, PageHeat *heat, RAMBlock *late,
                     unsigned young, PageHeatCoder *coder)
 {
     g_autofree uint8_t *piece = g_malloc(PAGE_HEAT_PIECE);
@@ -266,8 +270,8 @@ static int get_ages(QEMUFile *f, PageHeat *heat, RAMBlock *room,
             if (heat) {
                 PAGE_HEAT_GET_CLASS(heat)->warm_run(heat, &run);
             }
-            if (room && run.age < young && !run.out) {
-                make_room(room, &run);
+            if (late && run.age < young && !run.out) {
+                make_room(late, &run);
             }
         }
     }
@@ -335,6 +339,14 @@ static int load_state(QEMUFile *f, void *opaque, int version_id)
     return more ? -EINVAL : qemu_file_get_error(f);
 }
 
+/* However the migration ended, and before tracking begins. */
+static int load_cleanup(void *opaque)
+{
+    page_heat_room_free(room);
+    room = NULL;
+    return 0;
+}
+
 /* A snapshot may be loaded when much else has happened. */
 static bool is_active(void *opaque)
 {
@@ -345,6 +357,7 @@ static const SaveVMHandlers handlers = {
     .is_active = is_active,
     .save_setup = save_setup,
     .load_state = load_state,
+    .load_cleanup = load_cleanup,
 };
 
 void page_heat_stream_init(void)
