@@ -9,7 +9,9 @@
  */
 
 #include "qemu/osdep.h"
+#include "qapi/error.h"
 #include "qemu/bswap.h"
+#include "qemu/sockets.h"
 #include "rwp-qtest.h"
 
 #define SIZE        (16 * MiB)
@@ -428,6 +430,25 @@ enum {
     AT_PIECE = AT_PACKED + 4,
 };
 
+/* Migrate to a file, whose content and the section in it are returned. */
+static char *save_stream(RwpVm *from, const char *path, gsize *length,
+                         char **section)
+{
+    const char header[] = "\x09page-heat\0\0\0\0\0\0\0\1";
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    char *stream;
+
+    set_capability(from->qts, "page-heat", true);
+    migrate(from->qts, uri);
+    wait_migration(from->qts, "completed");
+    g_assert_true(g_file_get_contents(path, &stream, length, NULL));
+    *section = memmem(stream, *length, header, sizeof(header) - 1);
+    g_assert_nonnull(*section);
+    *section += sizeof(header) - 1;
+    g_assert_cmpmem(*section, 6, "\1\4ram0", 6);
+    return stream;
+}
+
 static void test_hostile(void)
 {
     static const struct {
@@ -448,7 +469,6 @@ static void test_hostile(void)
         { AT_PACKED, 4, UINT32_MAX },
         { AT_PIECE + 20, 8, UINT64_MAX },
     };
-    const char header[] = "\x09page-heat\0\0\0\0\0\0\0\1";
     g_autofree char *path = rwp_temp_name("migration");
     g_autofree char *uri = g_strdup_printf("file:%s", path);
     g_autofree char *args = rwp_vm_args(rwp_memory("anon"), SIZE, NULL);
@@ -457,15 +477,8 @@ static void test_hostile(void)
     char *section;
     gsize length;
 
-    set_capability(from->qts, "page-heat", true);
-    migrate(from->qts, uri);
-    wait_migration(from->qts, "completed");
+    stream = save_stream(from, path, &length, &section);
     rwp_vm_free(from);
-    g_assert_true(g_file_get_contents(path, &stream, &length, NULL));
-    section = memmem(stream, length, header, sizeof(header) - 1);
-    g_assert_nonnull(section);
-    section += sizeof(header) - 1;
-    g_assert_cmpmem(section, 6, "\1\4ram0", 6);
     g_assert_cmpuint(ldq_be_p(section + AT_LENGTH), ==, SIZE);
     g_assert_cmpuint(ldq_be_p(section + AT_PAGE_SIZE), ==, 4 * KiB);
 
@@ -500,6 +513,125 @@ static void test_hostile(void)
     unlink(path);
 }
 
+/* Where the first byte of the block "ram0" is in QEMU's address space. */
+static uint64_t host_address(QTestState *qts)
+{
+    g_autoptr(QDict) info =
+        qtest_qmp_assert_success_ref(qts,
+                                     "{ 'execute': 'x-query-ramblock' }");
+    const char *text = qdict_get_str(info, "human-readable-text");
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    for (int i = 0; lines[i]; i++) {
+        if (g_str_has_prefix(g_strchug(lines[i]), "ram0 ")) {
+            /* It is the last number of the line. */
+            return g_ascii_strtoull(g_strrstr(lines[i], "0x"), NULL, 16);
+        }
+    }
+    g_assert_not_reached();
+}
+
+/* Pages of @qts that are populated and not hot on @from, or the reverse. */
+static uint64_t wrong_room(QTestState *qts, const RwpVm *from)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/pagemap",
+                                            (int)qtest_pid(qts));
+    size_t system_page = qemu_real_host_page_size();
+    uint64_t entry, at = host_address(qts);
+    int fd = open(path, O_RDONLY);
+    uint64_t wrong = 0;
+
+    g_assert_cmpint(fd, >=, 0);
+    for (uint64_t p = 0; p < SIZE; p += system_page) {
+        bool hot = !from->age[p / from->memory->page_size];
+
+        g_assert_cmpint(pread(fd, &entry, sizeof(entry),
+                              (at + p) / system_page * sizeof(entry)), ==,
+                        sizeof(entry));
+        /* Present, or in swap. */
+        wrong += hot != !!(entry & (UINT64_C(3) << 62));
+    }
+    close(fd);
+    return wrong;
+}
+
+typedef struct RoomCase {
+    const char *name;
+    const char *memory;
+    bool hurry;             /* not even wait for the room */
+    bool fail;
+} RoomCase;
+
+static const RoomCase room_cases[] = {
+    { "room/anon", "anon" },
+    { "room/thp", "thp" },
+    { "room/memfd", "memfd" },
+    { "room/hurry", "anon", .hurry = true },
+    { "room/fail", "anon", .fail = true },
+    { "room/hurry-and-fail", "anon", .hurry = true, .fail = true },
+};
+
+/*
+ * When the heat has come, and nothing else, there is room for what is hot and
+ * for nothing else.  Then the rest comes, or never does.
+ */
+static void test_room(const void *opaque)
+{
+    const RoomCase *c = opaque;
+    const RwpMemory *memory = rwp_memory(c->memory);
+    g_autofree char *path = rwp_temp_name("migration");
+    g_autofree char *uri = g_strdup_printf("unix:%s", path);
+    g_autofree char *stream = NULL;
+    int64_t start = 0;
+    QTestState *to;
+    char *section, *rest;
+    RwpVm *from;
+    gsize length;
+    int fd;
+
+    if (!rwp_memory_usable(memory, 2 * SIZE)) {
+        return;
+    }
+    from = start_source(memory);
+    for (uint64_t at = 0; at < FILLED / 2; at += 128 * KiB) {
+        rwp_vm_write(from, at, 1);
+    }
+    for (uint64_t at = FILLED / 2; at < FILLED - MiB; at += BLOCK) {
+        rwp_vm_write(from, at, BLOCK);
+    }
+    rwp_vm_scan(from);
+    stream = save_stream(from, path, &length, &section);
+    unlink(path);
+    for (rest = section + AT_RAW; ldl_be_p(rest);) {
+        rest += 4 + 4 + ldl_be_p(rest + 4);
+    }
+    rest += 4 + 1;          /* no more pieces, and no more blocks */
+
+    to = start_destination(memory, "tracking=on");
+    set_capability(to, "page-heat", true);
+    qtest_qmp_assert_success(to, "{ 'execute': 'migrate-incoming',"
+                             " 'arguments': { 'uri': %s,"
+                             " 'exit-on-error': false } }", uri);
+    fd = unix_connect(path, &error_abort);
+    g_assert_cmpint(qemu_write_full(fd, stream, rest - stream), ==,
+                    rest - stream);
+    while (!c->hurry && wrong_room(to, from)) {
+        rwp_deadline(&start, "room for what is hot");
+    }
+    if (!c->fail) {
+        g_assert_cmpint(qemu_write_full(fd, rest, stream + length - rest), ==,
+                        stream + length - rest);
+    }
+    close(fd);
+    wait_migration(to, c->fail ? "failed" : "completed");
+    if (!c->fail) {
+        check_destination(to, memory, from);
+    }
+    rwp_vm_free(from);
+    qtest_quit(to);
+    unlink(path);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -508,6 +640,12 @@ int main(int argc, char **argv)
         g_autofree char *path = g_strdup_printf("/rwp/heat/%s", cases[i].name);
 
         rwp_qtest_add_data(path, &cases[i], test_case);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(room_cases); i++) {
+        g_autofree char *path = g_strdup_printf("/rwp/heat/%s",
+                                                room_cases[i].name);
+
+        rwp_qtest_add_data(path, &room_cases[i], test_room);
     }
     rwp_qtest_add("/rwp/heat/skipped/no-heat", test_no_heat);
     rwp_qtest_add("/rwp/heat/skipped/not-tracked", test_not_tracked);
