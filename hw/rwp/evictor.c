@@ -5,7 +5,7 @@
  *
  * Two locks: the tracker's is for all that is known about pages and follows
  * from it, the evictor's own only for what its thread has to do.  The latter
- * is taken last.
+ * is taken last, but for that of what is given back (hw/rwp/evict-return.h).
  */
 
 #include "qemu/osdep.h"
@@ -14,30 +14,18 @@
 #include "qemu/queue.h"
 #include "qemu/thread.h"
 #include "qemu/timer.h"
-#include "hw/rwp/cold-walk.h"
+#include "hw/rwp/evict-job.h"
+#include "hw/rwp/evict-request.h"
+#include "hw/rwp/evict-return.h"
 #include "hw/rwp/evictor.h"
 #include "hw/rwp/host-pressure.h"
 #include "trace.h"
 
-/* Pages that are counted before others get the lock. */
-#define COUNT_PAGES (64 * 1024)
-
 /* 1/STUCK_SHARE of the memory kept by the host is more than what I/O pins. */
 #define STUCK_SHARE 64
 
-/* Something that was asked for by hand. */
-typedef struct Request {
-    const RwpReclaimEngine *engine;
-    uint64_t pages;
-    uint64_t min_age_ms;
-    RwpEvictDone *done;
-    void *opaque;
-    QSIMPLEQ_ENTRY(Request) next;
-} Request;
-
 struct RwpEvictor {
     RwpEvictMemory em;
-    uint64_t npages;
     uint64_t unit;
     RwpEvictorChanged *changed;
     void *opaque;
@@ -60,14 +48,11 @@ struct RwpEvictor {
     bool asleep;                /* likewise: has done all it was asked for */
     QemuMutex lock;
     QemuCond wake;
-    QSIMPLEQ_HEAD(, Request) requests;
-    GArray *returned;           /* RwpPageRange: given back, oldest first */
-    uint64_t nr_returned;       /* pages of these */
+    QSIMPLEQ_HEAD(, RwpEvictRequest) requests;
+    RwpEvictReturn *returns;
 
-    /* Only used by the thread: what was given back and armed since. */
-    GArray *armed;              /* RwpPageRange */
-    int64_t armed_ns;           /* when, by get_clock() */
-    const RwpReclaimEngine *last_engine;    /* likewise: which made pages go */
+    /* Only used by the thread: the engine that made pages go. */
+    const RwpReclaimEngine *last_engine;
 };
 
 void rwp_evict_config_init(RwpEvictConfig *config)
@@ -140,13 +125,6 @@ static void set_due(RwpEvictor *e)
     }
 }
 
-static uint64_t pages_resident(const RwpEvictor *e, const RwpAgeMap *map)
-{
-    uint64_t present = rwp_age_map_present(map);
-
-    return present - MIN(present, rwp_out_map_out(e->em.outs));
-}
-
 /* The listener: called with the tracker's lock held. */
 
 static void pages_in(void *opaque, uint64_t first, uint64_t count,
@@ -160,16 +138,11 @@ static void pages_in(void *opaque, uint64_t first, uint64_t count,
     }
 }
 
-/* The smallest age of pages that were idle for @ms, see hw/rwp/age-map.h. */
-static unsigned age_of_idle_ms(const RwpAgeMap *map, uint64_t ms)
-{
-    return rwp_age_map_idle_age(map, MIN(ms, INT64_MAX / SCALE_MS) * SCALE_MS);
-}
-
 /* The smallest age of pages that may go by themselves. */
 static unsigned cold_age(const RwpEvictor *e, const RwpAgeMap *map)
 {
-    return MAX(e->status.cold_age, age_of_idle_ms(map, e->config.min_age_ms));
+    return MAX(e->status.cold_age,
+               rwp_evict_min_age(map, e->config.min_age_ms));
 }
 
 /*
@@ -246,7 +219,7 @@ static void epoch_ended(void *opaque, const RwpAgeMap *map,
     }
     memcpy(e->promotions, total, sizeof(total));
     e->refaulted_before = e->status.refaulted;
-    sample.resident = pages_resident(e, map);
+    sample.resident = rwp_evict_resident(&e->em, map);
 
     rwp_policy_update(e->policy, &sample, &e->decision);
     e->decided = true;
@@ -285,96 +258,17 @@ static void ages_reset(void *opaque)
 
 /* The thread. */
 
-static void add_count(RwpEvictCount *sum, const RwpEvictCount *count)
-{
-    sum->evicted += count->evicted;
-    sum->accessed += count->accessed;
-    sum->huge += count->huge;
-    sum->kept += count->kept;
-    sum->batches += count->batches;
-    sum->ranges += count->ranges;
-    sum->ns += count->ns;
-}
-
 /* Add up what a step did with pages of @min_age or more, and charge for it. */
-static void account(RwpEvictor *e, const RwpEvictCount *count,
-                    unsigned min_age)
+static void account(void *opaque, const RwpEvictCount *count, unsigned min_age)
 {
+    RwpEvictor *e = opaque;
     uint64_t bytes = count->evicted * e->em.memory.page_size;
 
     note_newest(e, rwp_tracker_lock(e->em.tracker), min_age);
     rwp_policy_charge(e->policy, bytes, bytes);
     e->decision.budget -= MIN(bytes, e->decision.budget);
-    add_count(&e->status.count, count);
+    rwp_evict_count_add(&e->status.count, count);
     rwp_tracker_unlock(e->em.tracker);
-}
-
-/* Do @whole for pages of these ages, inclusive. */
-static void run_ages(RwpEvictor *e, RwpEvictJob *whole, unsigned min_age,
-                     unsigned max_age)
-{
-    RwpEvictJob job = *whole;
-    bool go_on;
-
-    if (min_age > max_age || whole->stopped) {
-        return;
-    }
-    job.min_age = min_age;
-    job.max_age = max_age;
-    job.next = 0;
-    do {
-        job.count = (RwpEvictCount) { };
-        go_on = rwp_evict_step(&e->em, &job);
-        account(e, &job.count, min_age);
-        add_count(&whole->count, &job.count);
-    } while (go_on);
-    whole->budget = job.budget;
-    whole->stopped = job.stopped;
-}
-
-/* How many pages of each age may go.  Returns how many in all. */
-static uint64_t count_cold(RwpEvictor *e, unsigned min_age, uint64_t *pages)
-{
-    uint64_t sum = 0;
-
-    for (uint64_t at = 0; at < e->npages; at += COUNT_PAGES) {
-        const RwpAgeMap *map = rwp_tracker_lock(e->em.tracker);
-
-        rwp_cold_walk_count(map, e->em.outs, at,
-                            MIN(at + COUNT_PAGES, e->npages), min_age, pages);
-        rwp_tracker_unlock(e->em.tracker);
-    }
-    for (unsigned age = min_age; age <= RWP_AGE_LIMIT; age++) {
-        sum += pages[age];
-    }
-    return sum;
-}
-
-/*
- * A job, the coldest pages first: all of those that fit into the budget, then
- * as many of the next younger ones as do.  If that was not enough, for some
- * turn out to be in use, the same with what is younger than that.
- */
-static void run_job(RwpEvictor *e, RwpEvictJob *whole)
-{
-    g_autofree uint64_t *pages = g_new0(uint64_t, RWP_AGE_LIMIT + 1);
-    uint64_t candidates = count_cold(e, whole->min_age, pages);
-    unsigned top = RWP_AGE_LIMIT, split;
-
-    if (candidates <= whole->budget) {
-        run_ages(e, whole, whole->min_age, top);
-        return;
-    }
-    while (whole->budget && !whole->stopped) {
-        split = rwp_cold_walk_split(pages, whole->min_age, whole->budget);
-        run_ages(e, whole, split + 1, top);
-        run_ages(e, whole, split, split);
-        if (split == whole->min_age) {
-            break;
-        }
-        memset(&pages[split], 0, (RWP_AGE_LIMIT + 1 - split) * sizeof(*pages));
-        top = split - 1;
-    }
 }
 
 /* Is there nothing more urgent to do?  With the evictor's lock held. */
@@ -461,7 +355,7 @@ static void evict_cold(RwpEvictor *e)
         }
         e->last_engine = config.engine;
         if (job.budget && !nothing) {
-            run_job(e, &job);
+            rwp_evict_job_run(&e->em, &job, account);
         }
         rwp_tracker_lock(e->em.tracker);
         stuck = !job.count.evicted && rwp_out_map_kept(e->em.outs) >
@@ -479,147 +373,30 @@ static void evict_cold(RwpEvictor *e)
     rwp_tracker_unlock(e->em.tracker);
 }
 
-/* What was asked for by hand.  Returns what kept more from going. */
-static EvictionLimit evict_by_hand(RwpEvictor *e, const Request *request,
-                                   RwpEvictJob *job)
+/* What was asked for by hand. */
+static void evict_by_hand(RwpEvictor *e, RwpEvictRequest *request)
 {
-    const RwpAgeMap *map = rwp_tracker_lock(e->em.tracker);
-    uint64_t page = e->em.memory.page_size;
-    uint64_t in = pages_resident(e, map);
-    uint64_t min_in = DIV_ROUND_UP(e->config.min_resident, page);
-    bool watching = rwp_tracker_watching(e->em.tracker);
-    uint64_t room;
+    uint64_t min_resident;
 
-    room = in - MIN(in, min_in);
-    *job = (RwpEvictJob) {
-        .min_age = age_of_idle_ms(map, request->min_age_ms),
-        .max_age = RWP_AGE_LIMIT,
-        .budget = MIN(request->pages, room),
-        .engine = request->engine,
-        .go_on = until_stopped,
-        .opaque = e,
-    };
-    rwp_out_map_retry(e->em.outs);
+    rwp_tracker_lock(e->em.tracker);
+    min_resident = DIV_ROUND_UP(e->config.min_resident,
+                                e->em.memory.page_size);
     rwp_tracker_unlock(e->em.tracker);
-
-    if (!watching) {
-        return EVICTION_LIMIT_INHIBITED;
-    }
-    if (request->engine->blocked()) {
-        return EVICTION_LIMIT_HOST_SWAP;
-    }
-    if (job->budget && job->min_age <= RWP_AGE_LIMIT) {
-        run_job(e, job);
-    }
-    if (job->count.evicted >= request->pages) {
-        return EVICTION_LIMIT_NONE;
-    }
-    if (!rwp_tracker_started(e->em.tracker) ||
-        rwp_tracker_held(e->em.tracker) || qatomic_read(&e->stop)) {
-        return EVICTION_LIMIT_INHIBITED;
-    }
-    if (job->count.evicted >= room) {
-        return min_in ? EVICTION_LIMIT_MIN_RESIDENT : EVICTION_LIMIT_NONE;
-    }
-    if (job->count.kept && request->engine->blocked()) {
-        return EVICTION_LIMIT_HOST_SWAP;
-    }
-    return job->count.kept ? EVICTION_LIMIT_KEPT : EVICTION_LIMIT_MIN_AGE;
+    e->last_engine = request->engine;
+    rwp_evict_request_run(request, &e->em, min_resident, until_stopped,
+                          account, e);
 }
 
-/*
- * Arm what of @returned is out, by what is known, and add it to e->armed: it
- * is in now.  What the guest accesses next will show.
- */
-static void arm_returned(RwpEvictor *e, const RwpPageRange *returned)
+/* What was given back has its turn. */
+static void give_back(RwpEvictor *e)
 {
-    uint64_t at = returned->first, end = at + returned->count;
-
-    while (at < end) {
-        RwpPageRange r = { .first = at };
-        bool armed = false, out;
-
-        rwp_tracker_lock(e->em.tracker);
-        r.count = rwp_out_map_same(e->em.outs, at, end, &out);
-        if (out && rwp_tracker_marking(e->em.tracker)) {
-            rwp_out_map_set_in(e->em.outs, r.first, r.count);
-            armed = rwp_tracker_arm(e->em.tracker, r.first, r.count);
-        }
-        rwp_tracker_unlock(e->em.tracker);
-        if (armed) {
-            g_array_append_val(e->armed, r);
-        }
-        at += r.count;
-    }
-}
-
-/* For sorting ranges by address. */
-static gint compare_ranges(gconstpointer a, gconstpointer b)
-{
-    const RwpPageRange *x = a, *y = b;
-
-    return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* What was armed and is so still goes out again. */
-static void evict_armed(RwpEvictor *e, GArray *armed)
-{
-    RwpEvictJob job = {
-        .max_age = RWP_AGE_LIMIT,
-        .budget = e->npages,
-        .held = true,
+    RwpEvictJob how = {
         .engine = e->last_engine,
         .go_on = until_stopped,
         .opaque = e,
-        .only = (const RwpPageRange *)armed->data,
-        .nr_only = armed->len,
     };
 
-    g_array_sort(armed, compare_ranges);
-    run_ages(e, &job, 0, RWP_AGE_LIMIT);
-    trace_rwp_evictor_gave_back(e, job.count.evicted, job.count.accessed,
-                                job.count.kept);
-}
-
-/*
- * Have go what was given back a moment ago, and arm what was since.  Reading
- * makes pages look accessed, so they have to be armed to see what the guest
- * does; what it did to them before that is not known.
- */
-static void give_back(RwpEvictor *e)
-{
-    g_autoptr(GArray) returned = NULL;
-    g_autoptr(GArray) armed = e->armed;
-
-    WITH_QEMU_LOCK_GUARD(&e->lock) {
-        returned = e->returned;
-        e->returned = g_array_new(false, false, sizeof(RwpPageRange));
-        e->nr_returned = 0;
-    }
-    e->armed = g_array_new(false, false, sizeof(RwpPageRange));
-    for (guint i = 0; i < returned->len; i++) {
-        arm_returned(e, &g_array_index(returned, RwpPageRange, i));
-    }
-    e->armed_ns = get_clock();
-    if (armed->len && e->last_engine && !e->last_engine->blocked()) {
-        evict_armed(e, armed);
-    }
-}
-
-/* Is it time for that?  If not, @wait_ms may become less.  Lock held. */
-static bool give_back_due(RwpEvictor *e, int64_t *wait_ms)
-{
-    int64_t left_ns;
-
-    if (!e->armed->len) {
-        return e->nr_returned;
-    }
-    if (e->nr_returned * e->em.memory.page_size >= RWP_GIVE_BACK_MAX) {
-        return true;
-    }
-    left_ns = e->armed_ns + RWP_GIVE_BACK_MS * (int64_t)SCALE_MS - get_clock();
-    *wait_ms = DIV_ROUND_UP(MAX(left_ns, 0), SCALE_MS);
-    return left_ns <= 0;
+    rwp_evict_return_run(e->returns, &how, account);
 }
 
 static void *evictor_thread(void *opaque)
@@ -628,19 +405,13 @@ static void *evictor_thread(void *opaque)
 
     qemu_mutex_lock(&e->lock);
     while (!e->stop) {
-        Request *request = QSIMPLEQ_FIRST(&e->requests);
+        RwpEvictRequest *request = QSIMPLEQ_FIRST(&e->requests);
         int64_t wait_ms = INT_MAX;
 
         if (request) {
-            EvictionLimit limit;
-            RwpEvictJob job;
-
             QSIMPLEQ_REMOVE_HEAD(&e->requests, next);
             qemu_mutex_unlock(&e->lock);
-            e->last_engine = request->engine;
-            limit = evict_by_hand(e, request, &job);
-            request->done(request->opaque, &job.count, limit);
-            g_free(request);
+            evict_by_hand(e, request);
             qemu_mutex_lock(&e->lock);
             /* It may have been in the way of what goes by itself. */
             qatomic_set(&e->due, true);
@@ -649,7 +420,7 @@ static void *evictor_thread(void *opaque)
             qemu_mutex_unlock(&e->lock);
             evict_cold(e);
             qemu_mutex_lock(&e->lock);
-        } else if (give_back_due(e, &wait_ms)) {
+        } else if (rwp_evict_return_due(e->returns, &wait_ms)) {
             qemu_mutex_unlock(&e->lock);
             give_back(e);
             qemu_mutex_lock(&e->lock);
@@ -670,6 +441,7 @@ static void start_thread(RwpEvictor *e)
         qemu_mutex_lock(&e->lock);
         e->started = true;
         qemu_mutex_unlock(&e->lock);
+        rwp_evict_return_open(e->returns);
         qemu_thread_create(&e->thread, "rwp-evictor", evictor_thread, e,
                            QEMU_THREAD_JOINABLE);
     }
@@ -689,8 +461,7 @@ RwpEvictor *rwp_evictor_new(RwpTracker *tracker, const RwpTrackedMemory *memory,
 
     e->em.memory = *memory;
     e->em.tracker = tracker;
-    e->npages = memory->size / memory->page_size;
-    e->em.outs = rwp_out_map_new(e->npages);
+    e->em.outs = rwp_out_map_new(memory->size / memory->page_size);
     e->unit = unit;
     e->changed = changed;
     e->opaque = opaque;
@@ -701,8 +472,7 @@ RwpEvictor *rwp_evictor_new(RwpTracker *tracker, const RwpTrackedMemory *memory,
     qemu_mutex_init(&e->lock);
     qemu_cond_init(&e->wake);
     QSIMPLEQ_INIT(&e->requests);
-    e->returned = g_array_new(false, false, sizeof(RwpPageRange));
-    e->armed = g_array_new(false, false, sizeof(RwpPageRange));
+    e->returns = rwp_evict_return_new(&e->em);
     rwp_tracker_set_listener(tracker, &listener);
     rwp_evictor_configure(e, config);
     return e;
@@ -714,8 +484,7 @@ void rwp_evictor_free(RwpEvictor *e)
         rwp_evictor_stop(e);
         qemu_cond_destroy(&e->wake);
         qemu_mutex_destroy(&e->lock);
-        g_array_free(e->returned, true);
-        g_array_free(e->armed, true);
+        rwp_evict_return_free(e->returns);
         rwp_policy_free(e->policy);
         rwp_out_map_free(e->em.outs);
         g_free(e);
@@ -766,7 +535,7 @@ void rwp_evictor_by_hand(RwpEvictor *e, const RwpReclaimEngine *engine,
                          RwpEvictDone *done, void *opaque)
 {
     uint64_t page = e->em.memory.page_size;
-    Request *request = g_new0(Request, 1);
+    RwpEvictRequest *request = g_new0(RwpEvictRequest, 1);
 
     request->engine = engine;
     request->pages = bytes / page + !!(bytes % page);
@@ -783,37 +552,20 @@ void rwp_evictor_by_hand(RwpEvictor *e, const RwpReclaimEngine *engine,
 
 void rwp_evictor_give_back(RwpEvictor *e, uint64_t first, uint64_t count)
 {
-    QEMU_LOCK_GUARD(&e->lock);
-    RwpPageRange *last = e->returned->len ?
-                         &g_array_index(e->returned, RwpPageRange,
-                                        e->returned->len - 1) : NULL;
-
-    assert(first <= e->npages && count <= e->npages - first);
-    if (!e->started || !count) {
-        /* Nothing ever went. */
-        return;
-    }
-    if (last && last->first + last->count == first) {
-        last->count += count;
-    } else {
-        RwpPageRange range = { .first = first, .count = count };
-
-        g_array_append_val(e->returned, range);
-    }
-    e->nr_returned += count;
-    if (e->returned->len == 1 ||
-        e->nr_returned * e->em.memory.page_size >= RWP_GIVE_BACK_MAX) {
+    if (rwp_evict_return_add(e->returns, first, count)) {
+        QEMU_LOCK_GUARD(&e->lock);
         qemu_cond_signal(&e->wake);
     }
 }
 
 void rwp_evictor_stop(RwpEvictor *e)
 {
-    Request *request, *tmp;
+    RwpEvictRequest *request, *tmp;
 
     if (!e->started) {
         return;
     }
+    rwp_evict_return_close(e->returns);
     qemu_mutex_lock(&e->lock);
     qatomic_set(&e->stop, true);
     qemu_cond_signal(&e->wake);
@@ -822,10 +574,7 @@ void rwp_evictor_stop(RwpEvictor *e)
     e->started = false;
 
     QSIMPLEQ_FOREACH_SAFE(request, &e->requests, next, tmp) {
-        RwpEvictCount none = { };
-
-        request->done(request->opaque, &none, EVICTION_LIMIT_INHIBITED);
-        g_free(request);
+        rwp_evict_request_refuse(request);
     }
     QSIMPLEQ_INIT(&e->requests);
 }

@@ -19,27 +19,20 @@
  * but what was out and is read can be given back (rwp_evictor_give_back()).
  *
  * Locking: new, configure, by_hand, stop and free are called by one thread at
- * a time (for a backend: with the BQL).  The evictor's thread takes no lock
- * but its own and the tracker's, so it can be joined with the BQL held; that
- * takes as long as one batch.
+ * a time (for a backend: with the BQL).  The evictor's thread takes the
+ * tracker's lock, its own and that of hw/rwp/evict-return.h, in this order and
+ * no other, so it can be joined with the BQL held; that takes as long as one
+ * batch.
  */
 
 #ifndef HW_RWP_EVICTOR_H
 #define HW_RWP_EVICTOR_H
 
-#include "qemu/units.h"
+#include "hw/rwp/evict-request.h"
 #include "hw/rwp/evict-state.h"
-#include "hw/rwp/evict-step.h"
 
 /* Epochs until pages are tried again that the host kept. */
 #define RWP_EVICT_RETRY_EPOCHS 16
-
-/*
- * What was given back is watched for so long for accesses by the guest, in
- * milliseconds, unless as much as this follows, in bytes: it occupies memory.
- */
-#define RWP_GIVE_BACK_MS    100
-#define RWP_GIVE_BACK_MAX   (8 * MiB)
 
 /* Bounds, inclusive. */
 #define RWP_WINDOW_MAX_S    (24 * 60 * 60)
@@ -85,13 +78,6 @@ typedef struct RwpEvictStatus {
  */
 typedef void RwpEvictorChanged(void *opaque);
 
-/*
- * Called once, from any thread and without locks, when what was asked for by
- * hand is done: what came of it, and what kept more from going.
- */
-typedef void RwpEvictDone(void *opaque, const RwpEvictCount *count,
-                          EvictionLimit limit);
-
 /* rwp_evict_config_init: the defaults. */
 void rwp_evict_config_init(RwpEvictConfig *config);
 
@@ -128,9 +114,7 @@ void rwp_evictor_by_hand(RwpEvictor *evictor, const RwpReclaimEngine *engine,
 /*
  * rwp_evictor_give_back: somebody who is not the guest, and for whom the
  * tracker is held, has read @count pages from @first on and does not need them
- * any more.  Those that were out go out again, unless they are accessed within
- * the next moment (RWP_GIVE_BACK_MS, or less if much is given back), or the
- * tracker is released before.  By any thread, which must not hold the
+ * any more, see hw/rwp/evict-return.h.  By any thread, which must not hold the
  * tracker's lock; cheap, for the evictor's thread does the work.
  */
 void rwp_evictor_give_back(RwpEvictor *evictor, uint64_t first, uint64_t count);

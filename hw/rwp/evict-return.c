@@ -1,0 +1,192 @@
+/*
+ * Giving back what was read for somebody who is not the guest
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "qemu/thread.h"
+#include "qemu/timer.h"
+#include "hw/rwp/evict-return.h"
+#include "trace.h"
+
+struct RwpEvictReturn {
+    RwpEvictMemory *em;
+    uint64_t npages;
+
+    QemuMutex lock;
+    bool open;
+    GArray *queued;             /* RwpPageRange, oldest first */
+    uint64_t nr_queued;         /* pages of these */
+
+    /* Only used by the thread that runs it. */
+    GArray *armed;              /* RwpPageRange */
+    int64_t armed_ns;           /* when, by get_clock() */
+};
+
+static GArray *new_ranges(void)
+{
+    return g_array_new(false, false, sizeof(RwpPageRange));
+}
+
+RwpEvictReturn *rwp_evict_return_new(RwpEvictMemory *em)
+{
+    RwpEvictReturn *r = g_new0(RwpEvictReturn, 1);
+
+    r->em = em;
+    r->npages = em->memory.size / em->memory.page_size;
+    qemu_mutex_init(&r->lock);
+    r->queued = new_ranges();
+    r->armed = new_ranges();
+    return r;
+}
+
+void rwp_evict_return_free(RwpEvictReturn *r)
+{
+    if (r) {
+        assert(!r->open);
+        g_array_free(r->queued, true);
+        g_array_free(r->armed, true);
+        qemu_mutex_destroy(&r->lock);
+        g_free(r);
+    }
+}
+
+void rwp_evict_return_open(RwpEvictReturn *r)
+{
+    QEMU_LOCK_GUARD(&r->lock);
+
+    g_array_set_size(r->armed, 0);
+    r->open = true;
+}
+
+void rwp_evict_return_close(RwpEvictReturn *r)
+{
+    QEMU_LOCK_GUARD(&r->lock);
+
+    r->open = false;
+    g_array_set_size(r->queued, 0);
+    r->nr_queued = 0;
+}
+
+/* Is so much queued that what is armed has to make room?  Lock held. */
+static bool much_queued(const RwpEvictReturn *r)
+{
+    return r->nr_queued * r->em->memory.page_size >= RWP_GIVE_BACK_MAX;
+}
+
+bool rwp_evict_return_add(RwpEvictReturn *r, uint64_t first, uint64_t count)
+{
+    RwpPageRange *last;
+
+    assert(first <= r->npages && count <= r->npages - first);
+    QEMU_LOCK_GUARD(&r->lock);
+    if (!r->open || !count) {
+        return false;
+    }
+    last = r->queued->len ? &g_array_index(r->queued, RwpPageRange,
+                                           r->queued->len - 1) : NULL;
+    if (last && last->first + last->count == first) {
+        last->count += count;
+    } else {
+        RwpPageRange range = { .first = first, .count = count };
+
+        g_array_append_val(r->queued, range);
+    }
+    r->nr_queued += count;
+    return r->queued->len == 1 || much_queued(r);
+}
+
+bool rwp_evict_return_due(RwpEvictReturn *r, int64_t *wait_ms)
+{
+    int64_t left_ns;
+
+    QEMU_LOCK_GUARD(&r->lock);
+    if (!r->armed->len) {
+        return r->nr_queued;
+    }
+    if (much_queued(r)) {
+        return true;
+    }
+    left_ns = r->armed_ns + RWP_GIVE_BACK_MS * (int64_t)SCALE_MS - get_clock();
+    *wait_ms = DIV_ROUND_UP(MAX(left_ns, 0), SCALE_MS);
+    return left_ns <= 0;
+}
+
+/*
+ * Arm what of @queued is out, by what is known, and add it to r->armed: it is
+ * in now.
+ */
+static void arm(RwpEvictReturn *r, const RwpPageRange *queued)
+{
+    RwpEvictMemory *em = r->em;
+    uint64_t at = queued->first, end = at + queued->count;
+
+    while (at < end) {
+        RwpPageRange range = { .first = at };
+        bool armed = false, out;
+
+        rwp_tracker_lock(em->tracker);
+        range.count = rwp_out_map_same(em->outs, at, end, &out);
+        if (out && rwp_tracker_marking(em->tracker)) {
+            rwp_out_map_set_in(em->outs, range.first, range.count);
+            armed = rwp_tracker_arm(em->tracker, range.first, range.count);
+        }
+        rwp_tracker_unlock(em->tracker);
+        if (armed) {
+            g_array_append_val(r->armed, range);
+        }
+        at += range.count;
+    }
+}
+
+/* For sorting ranges by address. */
+static gint compare_ranges(gconstpointer a, gconstpointer b)
+{
+    const RwpPageRange *x = a, *y = b;
+
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* What was armed and is so still goes. */
+static void evict(RwpEvictReturn *r, const RwpEvictJob *how,
+                  RwpEvictAccount *account, GArray *armed)
+{
+    RwpEvictJob job = {
+        .max_age = RWP_AGE_LIMIT,
+        .budget = r->npages,
+        .held = true,
+        .engine = how->engine,
+        .go_on = how->go_on,
+        .opaque = how->opaque,
+        .only = (const RwpPageRange *)armed->data,
+        .nr_only = armed->len,
+    };
+
+    g_array_sort(armed, compare_ranges);
+    rwp_evict_job_sweep(r->em, &job, account);
+    trace_rwp_gave_back(r->em->memory.host, job.count.evicted,
+                        job.count.accessed, job.count.kept);
+}
+
+void rwp_evict_return_run(RwpEvictReturn *r, const RwpEvictJob *how,
+                          RwpEvictAccount *account)
+{
+    g_autoptr(GArray) queued = NULL;
+    g_autoptr(GArray) armed = r->armed;
+
+    WITH_QEMU_LOCK_GUARD(&r->lock) {
+        queued = r->queued;
+        r->queued = new_ranges();
+        r->nr_queued = 0;
+    }
+    r->armed = new_ranges();
+    for (guint i = 0; i < queued->len; i++) {
+        arm(r, &g_array_index(queued, RwpPageRange, i));
+    }
+    r->armed_ns = get_clock();
+    if (armed->len && how->engine && !how->engine->blocked()) {
+        evict(r, how, account, armed);
+    }
+}
