@@ -55,31 +55,12 @@ struct RwpEvictor {
     const RwpReclaimEngine *last_engine;
 };
 
-void rwp_evict_config_init(RwpEvictConfig *config)
-{
-    *config = (RwpEvictConfig) {
-        .refault_target = RWP_POLICY_REFAULT_TARGET,
-        .refault_history = RWP_POLICY_HISTORY,
-        .min_age_ms = RWP_POLICY_MIN_AGE_MS,
-        .window_s = RWP_POLICY_LEARNING_MS / 1000,
-    };
-}
-
 static void configure_policy(RwpEvictor *e)
 {
-    const RwpEvictConfig *c = &e->config;
-    RwpPolicyConfig p;
+    RwpPolicyConfig p = rwp_evict_config_policy(&e->config,
+                                                e->em.memory.page_size,
+                                                e->unit);
 
-    rwp_policy_config_init(&p, e->em.memory.page_size);
-    p.evict_unit = e->unit;
-    p.refault_target = c->refault_target;
-    p.history = c->refault_history;
-    p.min_age_ms = c->min_age_ms;
-    p.learning_ms = c->window_s * UINT64_C(1000);
-    p.max_rate = c->max_rate;
-    p.min_resident = c->min_resident;
-    p.target_resident = c->target_resident;
-    p.write_budget = c->write_budget;
     if (e->policy) {
         rwp_policy_configure(e->policy, &p);
     } else {

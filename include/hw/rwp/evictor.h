@@ -28,39 +28,14 @@
 #ifndef HW_RWP_EVICTOR_H
 #define HW_RWP_EVICTOR_H
 
+#include "hw/rwp/evict-config.h"
 #include "hw/rwp/evict-request.h"
 #include "hw/rwp/evict-state.h"
 
 /* Epochs until pages are tried again that the host kept. */
 #define RWP_EVICT_RETRY_EPOCHS 16
 
-/* Bounds, inclusive. */
-#define RWP_WINDOW_MAX_S    (24 * 60 * 60)
-
 typedef struct RwpEvictor RwpEvictor;
-
-typedef struct RwpEvictConfig {
-    const RwpReclaimEngine *engine;     /* NULL: nothing goes by itself */
-
-    /* See RwpPolicyConfig; its learning time is the window. */
-    uint32_t refault_target;            /* millionths */
-    unsigned refault_history;           /* minutes */
-    uint64_t min_age_ms;
-    uint64_t max_rate;
-    uint64_t min_resident;
-    uint64_t target_resident;
-    uint64_t write_budget;
-
-    /* Of the working set that refault_target is a share of; in seconds. */
-    uint32_t window_s;
-
-    /*
-     * Evict only while the host stalls for memory: "some" of its pressure
-     * stall information, average of 10 s, at least so many hundredths of a
-     * percent.  0: always.
-     */
-    uint32_t host_pressure;
-} RwpEvictConfig;
 
 /* What there is to tell. */
 typedef struct RwpEvictStatus {
@@ -77,9 +52,6 @@ typedef struct RwpEvictStatus {
  * limit has changed.
  */
 typedef void RwpEvictorChanged(void *opaque);
-
-/* rwp_evict_config_init: the defaults. */
-void rwp_evict_config_init(RwpEvictConfig *config);
 
 /*
  * rwp_evictor_new: an evictor for what @tracker watches, which must not have
