@@ -22,6 +22,7 @@ struct PageHeatOut {
     Window now;
     Window behind[PAGE_HEAT_OUT_BEHIND];
     unsigned oldest;        /* of those */
+    void *late;             /* memory that lets go too slowly, or NULL */
 };
 
 /* Gives back what was read in @window, and forgets the window. */
@@ -35,9 +36,13 @@ static void leave(PageHeatOut *out, Window *window)
 
     while ((first = find_next_bit(window->read, GRAINS, first)) < GRAINS) {
         last = find_next_zero_bit(window->read, GRAINS, first);
-        out->ops->give_back(window->memory,
-                            window->start + first * PAGE_HEAT_OUT_GRAIN,
-                            (last - first) * PAGE_HEAT_OUT_GRAIN);
+        if (!out->ops->give_back(window->memory,
+                                 window->start + first * PAGE_HEAT_OUT_GRAIN,
+                                 (last - first) * PAGE_HEAT_OUT_GRAIN) &&
+            !out->late) {
+            out->late = window->memory;
+            out->ops->hold(out->late);
+        }
         first = last;
     }
     out->ops->release(window->memory);
@@ -118,5 +123,19 @@ void page_heat_out_free(PageHeatOut *out)
     for (unsigned i = 0; i < PAGE_HEAT_OUT_BEHIND; i++) {
         leave(out, &out->behind[i]);
     }
+    page_heat_out_waited(out);
     g_free(out);
+}
+
+void *page_heat_out_late(const PageHeatOut *out)
+{
+    return out->late;
+}
+
+void page_heat_out_waited(PageHeatOut *out)
+{
+    if (out->late) {
+        out->ops->release(out->late);
+        out->late = NULL;
+    }
 }

@@ -18,7 +18,8 @@
  *   no harm but work.
  *
  * So the reader keeps no more than PAGE_HEAT_OUT_BEHIND + 1 windows in that
- * were out, besides what is on its way out.
+ * were out, besides what is on its way out.  If this becomes too much, it is to
+ * wait when it can (page_heat_out_late()).
  *
  * This file needs no guest.  Memories are pointers that are handed through.
  * Offsets and lengths are bytes, multiples of PAGE_HEAT_OUT_GRAIN; memory in
@@ -47,8 +48,11 @@ typedef struct PageHeatOutOps {
     /* Pages that are out are about to be read; does not wait for them. */
     void (*fetch)(void *memory, uint64_t offset, uint64_t length);
 
-    /* Pages that were out have been read. */
-    void (*give_back)(void *memory, uint64_t offset, uint64_t length);
+    /*
+     * Pages that were out have been read.  Returns false if too much is on its
+     * way out: see page_heat_out_late().  Must not wait for that.
+     */
+    bool (*give_back)(void *memory, uint64_t offset, uint64_t length);
 
     /* @memory is remembered from the one to the other. */
     void (*hold)(void *memory);
@@ -71,5 +75,12 @@ void page_heat_out_free(PageHeatOut *out);
  */
 void page_heat_out_reading(PageHeatOut *out, void *memory, uint64_t size,
                            uint64_t offset, uint64_t length);
+
+/*
+ * page_heat_out_late: the first memory that said so of what was given back, or
+ * NULL.  It is held until page_heat_out_waited(), which forgets it.
+ */
+void *page_heat_out_late(const PageHeatOut *out);
+void page_heat_out_waited(PageHeatOut *out);
 
 #endif /* MIGRATION_PAGE_HEAT_OUT_H */

@@ -10,8 +10,10 @@
 #include "exec/target_page.h"
 #include "qemu/bitops.h"
 #include "qemu/madvise.h"
+#include "qemu/main-loop.h"
 #include "qapi/qapi-types-migration.h"
 #include "migration/page-heat.h"
+#include "migration.h"
 #include "options.h"
 #include "page-heat-out.h"
 #include "page-heat-reading.h"
@@ -69,13 +71,13 @@ static void fetch(void *memory, uint64_t offset, uint64_t length)
     }
 }
 
-static void give_back(void *memory, uint64_t offset, uint64_t length)
+static bool give_back(void *memory, uint64_t offset, uint64_t length)
 {
     RAMBlock *block = memory;
     PageHeat *heat = page_heat_of(block);
 
     trace_page_heat_reading_give_back(block->idstr, offset, length);
-    PAGE_HEAT_GET_CLASS(heat)->give_back(heat, offset, length);
+    return PAGE_HEAT_GET_CLASS(heat)->give_back(heat, offset, length);
 }
 
 static void hold(void *memory)
@@ -141,4 +143,30 @@ void page_heat_reading_page(PageHeatReading *reading, RAMBlock *block,
         page_heat_out_reading(reading->out, block, block->used_length, offset,
                               page_size);
     }
+}
+
+bool page_heat_reading_late(const PageHeatReading *reading)
+{
+    return reading && page_heat_out_late(reading->out) && !bql_locked();
+}
+
+void page_heat_reading_wait(PageHeatReading *reading)
+{
+    unsigned ms = PAGE_HEAT_READING_WAIT_MS;
+    RAMBlock *block;
+    PageHeat *heat;
+    bool caught_up;
+
+    if (!page_heat_reading_late(reading)) {
+        return;
+    }
+
+    if (migration_in_postcopy()) {
+        ms = PAGE_HEAT_READING_WAIT_POSTCOPY_MS;
+    }
+    block = page_heat_out_late(reading->out);
+    heat = page_heat_of(block);
+    caught_up = PAGE_HEAT_GET_CLASS(heat)->catch_up(heat, ms);
+    trace_page_heat_reading_wait(block->idstr, ms, caught_up);
+    page_heat_out_waited(reading->out);
 }

@@ -16,12 +16,15 @@ struct RwpEvictReturn {
     uint64_t npages;
 
     QemuMutex lock;
+    QemuCond fewer;             /* pending, or closed */
     bool open;
+    uint64_t nr_pending;        /* pages */
     GArray *queued;             /* RwpPageRange, oldest first */
-    uint64_t nr_queued;         /* pages of these */
+    uint64_t nr_queued;         /* pages of these, pending as well */
 
     /* Only used by the thread that runs it. */
     GArray *armed;              /* RwpPageRange */
+    uint64_t nr_armed;          /* pages of these, pending as well */
     int64_t armed_ns;           /* when, by get_clock() */
 };
 
@@ -37,6 +40,7 @@ RwpEvictReturn *rwp_evict_return_new(RwpEvictMemory *em)
     r->em = em;
     r->npages = em->memory.size / em->memory.page_size;
     qemu_mutex_init(&r->lock);
+    qemu_cond_init(&r->fewer);
     r->queued = new_ranges();
     r->armed = new_ranges();
     return r;
@@ -48,6 +52,7 @@ void rwp_evict_return_free(RwpEvictReturn *r)
         assert(!r->open);
         g_array_free(r->queued, true);
         g_array_free(r->armed, true);
+        qemu_cond_destroy(&r->fewer);
         qemu_mutex_destroy(&r->lock);
         g_free(r);
     }
@@ -58,6 +63,8 @@ void rwp_evict_return_open(RwpEvictReturn *r)
     QEMU_LOCK_GUARD(&r->lock);
 
     g_array_set_size(r->armed, 0);
+    r->nr_armed = 0;
+    r->nr_pending = 0;
     r->open = true;
 }
 
@@ -67,13 +74,21 @@ void rwp_evict_return_close(RwpEvictReturn *r)
 
     r->open = false;
     g_array_set_size(r->queued, 0);
+    r->nr_pending -= r->nr_queued;
     r->nr_queued = 0;
+    qemu_cond_broadcast(&r->fewer);
 }
 
 /* Is so much queued that what is armed has to make room?  Lock held. */
 static bool much_queued(const RwpEvictReturn *r)
 {
     return r->nr_queued * r->em->memory.page_size >= RWP_GIVE_BACK_MAX;
+}
+
+/* Lock held. */
+static bool much_pending(const RwpEvictReturn *r)
+{
+    return r->nr_pending * r->em->memory.page_size > RWP_GIVE_BACK_PENDING_MAX;
 }
 
 bool rwp_evict_return_add(RwpEvictReturn *r, uint64_t first, uint64_t count)
@@ -95,7 +110,36 @@ bool rwp_evict_return_add(RwpEvictReturn *r, uint64_t first, uint64_t count)
         g_array_append_val(r->queued, range);
     }
     r->nr_queued += count;
+    r->nr_pending += count;
     return r->queued->len == 1 || much_queued(r);
+}
+
+bool rwp_evict_return_wait(RwpEvictReturn *r, unsigned ms)
+{
+    int64_t end_ns = get_clock() + ms * (int64_t)SCALE_MS;
+
+    QEMU_LOCK_GUARD(&r->lock);
+    while (r->open && much_pending(r)) {
+        int64_t left_ns = end_ns - get_clock();
+
+        if (!ms || left_ns <= 0) {
+            return false;
+        }
+        qemu_cond_timedwait(&r->fewer, &r->lock,
+                            MIN(DIV_ROUND_UP(left_ns, SCALE_MS), INT_MAX));
+    }
+    return true;
+}
+
+/* So many pages are not pending any more. */
+static void settle(RwpEvictReturn *r, uint64_t pages)
+{
+    QEMU_LOCK_GUARD(&r->lock);
+
+    r->nr_pending -= pages;
+    if (!much_pending(r)) {
+        qemu_cond_broadcast(&r->fewer);
+    }
 }
 
 bool rwp_evict_return_due(RwpEvictReturn *r, int64_t *wait_ms)
@@ -136,6 +180,7 @@ static void arm(RwpEvictReturn *r, const RwpPageRange *queued)
         rwp_tracker_unlock(em->tracker);
         if (armed) {
             g_array_append_val(r->armed, range);
+            r->nr_armed += range.count;
         }
         at += range.count;
     }
@@ -175,18 +220,24 @@ void rwp_evict_return_run(RwpEvictReturn *r, const RwpEvictJob *how,
 {
     g_autoptr(GArray) queued = NULL;
     g_autoptr(GArray) armed = r->armed;
+    uint64_t nr_queued, nr_armed = r->nr_armed;
 
     WITH_QEMU_LOCK_GUARD(&r->lock) {
         queued = r->queued;
+        nr_queued = r->nr_queued;
         r->queued = new_ranges();
         r->nr_queued = 0;
     }
     r->armed = new_ranges();
+    r->nr_armed = 0;
     for (guint i = 0; i < queued->len; i++) {
         arm(r, &g_array_index(queued, RwpPageRange, i));
     }
     r->armed_ns = get_clock();
+    /* The others were not out, or nobody would see accesses to them. */
+    settle(r, nr_queued - r->nr_armed);
     if (armed->len && how->engine && !how->engine->blocked()) {
         evict(r, how, account, armed);
     }
+    settle(r, nr_armed);
 }

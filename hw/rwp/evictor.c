@@ -531,12 +531,18 @@ void rwp_evictor_by_hand(RwpEvictor *e, const RwpReclaimEngine *engine,
     qemu_mutex_unlock(&e->lock);
 }
 
-void rwp_evictor_give_back(RwpEvictor *e, uint64_t first, uint64_t count)
+bool rwp_evictor_give_back(RwpEvictor *e, uint64_t first, uint64_t count)
 {
     if (rwp_evict_return_add(e->returns, first, count)) {
         QEMU_LOCK_GUARD(&e->lock);
         qemu_cond_signal(&e->wake);
     }
+    return rwp_evict_return_wait(e->returns, 0);
+}
+
+bool rwp_evictor_catch_up(RwpEvictor *e, unsigned ms)
+{
+    return rwp_evict_return_wait(e->returns, ms);
 }
 
 void rwp_evictor_stop(RwpEvictor *e)

@@ -116,15 +116,21 @@ static uint64_t heat_out(PageHeat *heat, uint64_t offset, uint64_t length)
     return pages * page;
 }
 
-static void heat_give_back(PageHeat *heat, uint64_t offset, uint64_t length)
+static bool heat_give_back(PageHeat *heat, uint64_t offset, uint64_t length)
 {
     RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+    RwpEvictor *evictor = rwp_backend_evictor(rwp);
     uint64_t page = page_size_of(rwp);
 
-    if (rwp_backend_tracker(rwp)) {
-        rwp_evictor_give_back(rwp_backend_evictor(rwp), offset / page,
-                              length / page);
-    }
+    return !evictor || rwp_evictor_give_back(evictor, offset / page,
+                                             length / page);
+}
+
+static bool heat_catch_up(PageHeat *heat, unsigned ms)
+{
+    RwpEvictor *evictor = rwp_backend_evictor(MEMORY_BACKEND_RWP(heat));
+
+    return !evictor || rwp_evictor_catch_up(evictor, ms);
 }
 
 static bool heat_warm_begin(PageHeat *heat, const PageHeatHistory *history,
@@ -173,6 +179,7 @@ void rwp_heat_class_init(ObjectClass *oc)
     phc->younger = heat_younger;
     phc->out = heat_out;
     phc->give_back = heat_give_back;
+    phc->catch_up = heat_catch_up;
     phc->warm_begin = heat_warm_begin;
     phc->warm_run = heat_warm_run;
     phc->warm_end = heat_warm_end;

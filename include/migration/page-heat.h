@@ -89,8 +89,21 @@ struct PageHeatClass {
      * does not need them any more; they may go out again, unless the guest
      * accessed them meanwhile.  By any thread; only notes it, the work is done
      * later or not at all.
+     *
+     * Returns false if more is on its way out now than should be in: then
+     * @catch_up is to be called before much more is read.
      */
-    void (*give_back)(PageHeat *heat, uint64_t offset, uint64_t length);
+    bool (*give_back)(PageHeat *heat, uint64_t offset, uint64_t length);
+
+    /*
+     * @catch_up: wait until it is less, or @ms milliseconds have passed.  By
+     * any thread that keeps the memory region from going, and without locks
+     * (BQL, bitmap_mutex) or an RCU read-side critical section, for it is the
+     * host's swap that is waited for.
+     *
+     * Returns false if it is still more, which is to be put up with.
+     */
+    bool (*catch_up)(PageHeat *heat, unsigned ms);
 
     /*
      * @warm_begin, @warm_run, @warm_end: what the source of an incoming

@@ -26,6 +26,7 @@ typedef struct Memory {
     uint64_t in;            /* pages that are owed */
     uint64_t most_in;
     uint64_t calls;         /* of give_back */
+    bool slow;              /* what is given back goes too slowly */
 } Memory;
 
 static bool next_out(void *opaque, uint64_t *from, uint64_t end,
@@ -65,7 +66,7 @@ static void fetch(void *opaque, uint64_t offset, uint64_t length)
              !memory->pages[last].out);
 }
 
-static void give_back(void *opaque, uint64_t offset, uint64_t length)
+static bool give_back(void *opaque, uint64_t offset, uint64_t length)
 {
     Memory *memory = opaque;
     uint64_t first = offset / GRAIN, last = first + length / GRAIN;
@@ -80,6 +81,7 @@ static void give_back(void *opaque, uint64_t offset, uint64_t length)
         memory->pages[i].fetched = false;
         memory->in--;
     }
+    return !memory->slow;
 }
 
 static void hold(void *opaque)
@@ -212,6 +214,49 @@ static void test_distance(void)
     memory_destroy(&memory);
 }
 
+/* Who lets go too slowly is remembered, and held, until it was waited for. */
+static void test_late(void)
+{
+    const uint64_t behind = PAGE_HEAT_OUT_BEHIND;
+    Memory memories[2];
+    PageHeatOut *out = page_heat_out_new(&ops);
+    int held;
+
+    for (int i = 0; i < 2; i++) {
+        memory_init(&memories[i], 20 * WINDOW_PAGES);
+        for (uint64_t j = 0; j < memories[i].npages; j++) {
+            memories[i].pages[j].out = true;
+        }
+        memories[i].slow = true;
+    }
+
+    /* Two windows of the first one are given back, then all of it. */
+    for (uint64_t i = 0; i < behind + 3; i++) {
+        g_assert((page_heat_out_late(out) == &memories[0]) == (i > behind + 1));
+        read_pages(out, &memories[0], i * WINDOW_PAGES, 1);
+    }
+    g_assert(page_heat_out_late(out) == &memories[0]);
+    for (uint64_t i = 0; i < behind + 3; i++) {
+        read_pages(out, &memories[1], i * WINDOW_PAGES, 1);
+    }
+    g_assert(page_heat_out_late(out) == &memories[0]);
+    g_assert_cmpint(memories[0].held, ==, 1);
+
+    held = memories[1].held;
+    page_heat_out_waited(out);
+    g_assert_null(page_heat_out_late(out));
+    g_assert_cmpint(memories[0].held, ==, 0);
+    page_heat_out_waited(out);
+    read_pages(out, &memories[1], (behind + 3) * WINDOW_PAGES, 1);
+    g_assert(page_heat_out_late(out) == &memories[1]);
+    g_assert_cmpint(memories[1].held, ==, held + 1);
+
+    /* Nobody waits at the end. */
+    page_heat_out_free(out);
+    memory_destroy(&memories[0]);
+    memory_destroy(&memories[1]);
+}
+
 /* Pages are read in any order, from several memories, and go out meanwhile. */
 static void test_random(void)
 {
@@ -266,6 +311,7 @@ int main(int argc, char **argv)
     g_test_add_func("/page-heat-out/pass", test_pass);
     g_test_add_func("/page-heat-out/nothing-out", test_nothing_out);
     g_test_add_func("/page-heat-out/distance", test_distance);
+    g_test_add_func("/page-heat-out/late", test_late);
     g_test_add_func("/page-heat-out/random", test_random);
     return g_test_run();
 }

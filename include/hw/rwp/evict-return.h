@@ -12,6 +12,10 @@
  *   gone     since the one after that, if it was not accessed meanwhile.  If it
  *            was, or the host kept it, or the tracker was released, it stays.
  *
+ * Pages that are queued or armed, or on their way out, are pending: they occupy
+ * memory that was free before.  Somebody who reads faster than the host takes
+ * pages back has to wait for that (rwp_evict_return_wait()).
+ *
  * Reading makes pages look accessed, so they have to be armed to see what the
  * guest does; what it did to them before that is not known.
  *
@@ -34,6 +38,12 @@
 #define RWP_GIVE_BACK_MS    100
 #define RWP_GIVE_BACK_MAX   (8 * MiB)
 
+/*
+ * So much may be pending, in bytes, before the reader has to wait: as much as
+ * is enough for one part being queued, one armed, and one on its way out.
+ */
+#define RWP_GIVE_BACK_PENDING_MAX   (3 * RWP_GIVE_BACK_MAX)
+
 typedef struct RwpEvictReturn RwpEvictReturn;
 
 /* rwp_evict_return_new: @em outlives it.  It begins closed. */
@@ -45,8 +55,8 @@ void rwp_evict_return_free(RwpEvictReturn *ret);
 /*
  * rwp_evict_return_open, rwp_evict_return_close: a thread that calls
  * rwp_evict_return_run() begins, and ends.  While it is closed, what is given
- * back is forgotten at once; closing forgets what is queued.  A thread may
- * still be running when it is closed, but not when it is opened.
+ * back is forgotten at once, and nobody waits; closing forgets what is queued.
+ * A thread may still be running when it is closed, but not when it is opened.
  */
 void rwp_evict_return_open(RwpEvictReturn *ret);
 void rwp_evict_return_close(RwpEvictReturn *ret);
@@ -58,6 +68,17 @@ void rwp_evict_return_close(RwpEvictReturn *ret);
  * Returns true if the thread has to ask rwp_evict_return_due() now.
  */
 bool rwp_evict_return_add(RwpEvictReturn *ret, uint64_t first, uint64_t count);
+
+/*
+ * rwp_evict_return_wait: wait, for @ms milliseconds at most, until no more than
+ * RWP_GIVE_BACK_PENDING_MAX is pending, or it is closed.  With an @ms of 0 it
+ * does not wait.  The thread takes nobody else's lock to get there, but takes
+ * as long as the host does: so whoever waits should hold none.  What it is
+ * called for must not be freed meanwhile.
+ *
+ * Returns false if more is still pending.
+ */
+bool rwp_evict_return_wait(RwpEvictReturn *ret, unsigned ms);
 
 /*
  * rwp_evict_return_due: is it time to call rwp_evict_return_run()?  By the

@@ -88,8 +88,19 @@ void rwp_evictor_by_hand(RwpEvictor *evictor, const RwpReclaimEngine *engine,
  * tracker is held, has read @count pages from @first on and does not need them
  * any more, see hw/rwp/evict-return.h.  By any thread, which must not hold the
  * tracker's lock; cheap, for the evictor's thread does the work.
+ *
+ * Returns false if more than RWP_GIVE_BACK_PENDING_MAX is on its way out now.
  */
-void rwp_evictor_give_back(RwpEvictor *evictor, uint64_t first, uint64_t count);
+bool rwp_evictor_give_back(RwpEvictor *evictor, uint64_t first, uint64_t count);
+
+/*
+ * rwp_evictor_catch_up: wait until it is less, the evictor is stopped, or @ms
+ * milliseconds have passed.  By any thread that keeps the evictor from being
+ * freed, without locks: the BQL above all, for the host may take its time.
+ *
+ * Returns false if it is still more.
+ */
+bool rwp_evictor_catch_up(RwpEvictor *evictor, unsigned ms);
 
 /* rwp_evictor_stop: join the thread; what was asked for by hand ends. */
 void rwp_evictor_stop(RwpEvictor *evictor);
