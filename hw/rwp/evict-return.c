@@ -79,16 +79,17 @@ void rwp_evict_return_close(RwpEvictReturn *r)
     qemu_cond_broadcast(&r->fewer);
 }
 
-/* Is so much queued that what is armed has to make room?  Lock held. */
-static bool much_queued(const RwpEvictReturn *r)
-{
-    return r->nr_queued * r->em->memory.page_size >= RWP_GIVE_BACK_MAX;
-}
-
 /* Lock held. */
 static bool much_pending(const RwpEvictReturn *r)
 {
     return r->nr_pending * r->em->memory.page_size > RWP_GIVE_BACK_PENDING_MAX;
+}
+
+/* Does what is armed have to make room now?  Lock held. */
+static bool crowded(const RwpEvictReturn *r)
+{
+    return r->nr_queued * r->em->memory.page_size >= RWP_GIVE_BACK_MAX ||
+           much_pending(r);
 }
 
 bool rwp_evict_return_add(RwpEvictReturn *r, uint64_t first, uint64_t count)
@@ -111,7 +112,7 @@ bool rwp_evict_return_add(RwpEvictReturn *r, uint64_t first, uint64_t count)
     }
     r->nr_queued += count;
     r->nr_pending += count;
-    return r->queued->len == 1 || much_queued(r);
+    return r->queued->len == 1 || crowded(r);
 }
 
 bool rwp_evict_return_wait(RwpEvictReturn *r, unsigned ms)
@@ -150,7 +151,7 @@ bool rwp_evict_return_due(RwpEvictReturn *r, int64_t *wait_ms)
     if (!r->armed->len) {
         return r->nr_queued;
     }
-    if (much_queued(r)) {
+    if (crowded(r)) {
         return true;
     }
     left_ns = r->armed_ns + RWP_GIVE_BACK_MS * (int64_t)SCALE_MS - get_clock();

@@ -152,6 +152,7 @@ static void test_parts(void)
 static void test_limit(void)
 {
     RwpEvictReturn *r = start();
+    int64_t wait_ms = -1;
 
     rwp_evict_return_add(r, 0, MOST);
     g_assert_true(rwp_evict_return_wait(r, 0));
@@ -160,6 +161,9 @@ static void test_limit(void)
     g_assert_false(rwp_evict_return_wait(r, 1));
     run(r);
     g_assert_false(rwp_evict_return_wait(r, 0));
+    /* They do not stay for the guest's sake, with a reader that waits. */
+    g_assert_true(rwp_evict_return_due(r, &wait_ms));
+    g_assert_cmpint(wait_ms, ==, -1);
     rwp_evict_return_add(r, MOST + 1, MOST);
     run(r);
     g_assert_cmpuint(went, ==, MOST + 1);

@@ -33,7 +33,8 @@
 
 /*
  * Pages are armed for so long, in milliseconds, before they go, unless as much
- * as this is queued meanwhile, in bytes: it occupies memory.
+ * as this is queued meanwhile, in bytes, or a reader would have to wait for it:
+ * it occupies memory.
  */
 #define RWP_GIVE_BACK_MS    100
 #define RWP_GIVE_BACK_MAX   (8 * MiB)
