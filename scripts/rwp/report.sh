@@ -84,7 +84,7 @@ logged() {
 # failed LOG WHAT STATUS: the ending that `logged` and its like share.
 failed() {
     local log=$1 what=$2 status=$3
-    if [ "$status" -ge 128 ]; then
+    if [ "$status" -gt 128 ]; then
         die "$what was stopped by signal $((status - 128))." \
             "Run the same command again: it goes on where it stopped."
     fi
