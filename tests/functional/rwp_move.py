@@ -22,6 +22,9 @@ LOAD_PAGES = sum(LOAD_MIB.values()) * 256
 SWAP_MIB = 384
 OUT_SHARE = 0.8
 
+# How often it is tried to have that go.
+TRIES = 5
+
 # Slow enough to do something meanwhile.
 SLOW = 8 * MIB
 
@@ -83,17 +86,23 @@ class MoveTest(RwpTest):
         """Have it known what is hot, and most of the rest go to swap."""
         guest.wait_state('active')
         guest.scan()
-        guest.load.ask('wait hot rounds=1')
-        info = guest.scan()
-        if not out:
-            return
-        size = int(info['resident'] * OUT_SHARE)
-        said = guest.vm.cmd('evict-cold-memory', {
-            'id': RAM_ID, 'bytes': size, 'min-age': 0})
-        self.log.info('of %.1f MiB, %.1f MiB have gone to swap',
-                      info['resident'] / MIB, said['evicted'] / MIB)
-        # What the load and the guest's kernel are at stays.
-        self.assertGreater(said['evicted'], 0.6 * size, said)
+        # A huge page that is used comes back in parts, and the rest of it can
+        # go the next time.
+        for _ in range(TRIES if out else 1):
+            guest.load.ask('wait hot rounds=1')
+            info = guest.scan()
+            if not out:
+                return
+            size = int(info['present'] * OUT_SHARE)
+            said = guest.vm.cmd('evict-cold-memory', {
+                'id': RAM_ID, 'bytes': size, 'min-age': 0})
+            gone = info['present'] - info['resident'] + said['evicted']
+            self.log.info('of %.1f MiB, %.1f MiB are in swap',
+                          info['present'] / MIB, gone / MIB)
+            # What the load and the guest's kernel are at stays.
+            if gone > 0.6 * size:
+                return
+        self.fail(f'too little can go: {said}')
 
     def check_content(self, guest: MigratingGuest) -> None:
         """Every byte that the load has ever written is as it left it."""
