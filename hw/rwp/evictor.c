@@ -119,6 +119,13 @@ static void pages_in(void *opaque, uint64_t first, uint64_t count,
     }
 }
 
+static bool some_out_or_kept(void *opaque)
+{
+    RwpEvictor *e = opaque;
+
+    return rwp_out_map_out(e->em.outs) || rwp_out_map_kept(e->em.outs);
+}
+
 /* The smallest age of pages that may go by themselves. */
 static unsigned cold_age(const RwpEvictor *e, const RwpAgeMap *map)
 {
@@ -435,6 +442,7 @@ RwpEvictor *rwp_evictor_new(RwpTracker *tracker, const RwpTrackedMemory *memory,
     RwpEvictor *e = g_new0(RwpEvictor, 1);
     RwpTrackerListener listener = {
         .in = pages_in,
+        .cares = some_out_or_kept,
         .epoch = epoch_ended,
         .reset = ages_reset,
         .opaque = e,

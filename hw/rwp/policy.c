@@ -263,7 +263,9 @@ static void rates_of(const Span *span, uint32_t *rate)
 
     for (int age = RWP_AGE_LIMIT; age >= 0; age--) {
         sum += span->promotions[age];
-        rate[age] = MIN(rate_of(sum, span->ns), UINT32_MAX);
+        /* Dividing is dear, and most ages have none. */
+        rate[age] = span->promotions[age] || age == RWP_AGE_LIMIT ?
+                    MIN(rate_of(sum, span->ns), UINT32_MAX) : rate[age + 1];
     }
 }
 
@@ -339,46 +341,51 @@ static Slot *open_slot(RwpPolicy *policy)
     return policy->slot[(policy->first_slot + policy->slots - 1) % SLOTS];
 }
 
-static void slot_add(Slot *slot, const Span *epoch)
+/* Add @epoch to @slot, and what that made more of it to @sum. */
+static void slot_add(Slot *slot, const Span *epoch, Span *sum)
 {
+    uint64_t refaulted = count_add(slot->refaulted, epoch->refaulted);
+
     slot->ns += epoch->ns;
-    slot->refaulted = count_add(slot->refaulted, epoch->refaulted);
+    sum->ns += epoch->ns;
+    sum->refaulted += refaulted - slot->refaulted;
+    slot->refaulted = refaulted;
     for (unsigned age = 0; age < AGES; age++) {
-        slot->promotions[age] = MIN(count_add(slot->promotions[age],
-                                              epoch->promotions[age]),
-                                    UINT32_MAX);
+        uint64_t count;
+
+        if (!epoch->promotions[age]) {
+            continue;
+        }
+        count = MIN(count_add(slot->promotions[age], epoch->promotions[age]),
+                    UINT32_MAX);
+        sum->promotions[age] += count - slot->promotions[age];
+        slot->promotions[age] = count;
     }
 }
 
-static void sum_slots(RwpPolicy *policy)
+static void slot_subtract(const Slot *slot, Span *sum)
 {
-    Span *sum = &policy->last_minute;
-
-    *sum = (Span) { };
-    for (unsigned i = 0; i < policy->slots; i++) {
-        const Slot *slot = policy->slot[(policy->first_slot + i) % SLOTS];
-
-        sum->ns += slot->ns;
-        sum->refaulted += slot->refaulted;
-        for (unsigned age = 0; age < AGES; age++) {
-            sum->promotions[age] += slot->promotions[age];
-        }
+    sum->ns -= slot->ns;
+    sum->refaulted -= slot->refaulted;
+    for (unsigned age = 0; age < AGES; age++) {
+        sum->promotions[age] -= slot->promotions[age];
     }
 }
 
 static void slide_minute(RwpPolicy *policy, const Span *epoch)
 {
-    int64_t ns = policy->last_minute.ns + epoch->ns;
+    Span *sum = &policy->last_minute;
+    const Slot *oldest;
 
     if (open_slot(policy)->ns >= SLOT_NS) {
         open_new_slot(policy);
     }
-    slot_add(open_slot(policy), epoch);
-    while (ns - policy->slot[policy->first_slot]->ns >= MINUTE_NS) {
-        ns -= policy->slot[policy->first_slot]->ns;
+    slot_add(open_slot(policy), epoch, sum);
+    while (oldest = policy->slot[policy->first_slot],
+           sum->ns - oldest->ns >= MINUTE_NS) {
+        slot_subtract(oldest, sum);
         drop_oldest_slot(policy);
     }
-    sum_slots(policy);
 }
 
 static void gather_minute(RwpPolicy *policy, const Span *epoch,

@@ -322,6 +322,7 @@ static int arm_range(RwpTracker *t, const RwpPageRange *range,
 static uint64_t record_regions(RwpTracker *t, int nr, size_t *nr_ranges,
                                uint64_t *reached)
 {
+    bool tell = t->listener.cares && t->listener.cares(t->listener.opaque);
     uint64_t accessed = 0;
 
     for (int i = 0; i < nr; i++) {
@@ -329,7 +330,9 @@ static uint64_t record_regions(RwpTracker *t, int nr, size_t *nr_ranges,
         RwpPageRange r = region_pages(t, &t->regions[i], &huge);
 
         record_sound(t, &r, huge);
-        tell_in(t, r.first, r.count, true);
+        if (tell) {
+            tell_in(t, r.first, r.count, true);
+        }
         accessed += r.count;
         *nr_ranges = rwp_page_range_append(t->ranges, *nr_ranges, r.first,
                                            r.count, t->bridged[huge]);

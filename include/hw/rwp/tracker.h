@@ -65,6 +65,12 @@ typedef struct RwpTrackerListener {
      */
     void (*in)(void *opaque, uint64_t first, uint64_t count, bool accessed);
 
+    /*
+     * Would @in do anything now?  Asked once before many calls of it, which
+     * are left out if it would not.
+     */
+    bool (*cares)(void *opaque);
+
     /* An epoch is complete. */
     void (*epoch)(void *opaque, const RwpAgeMap *map, uint32_t interval_ms);
 

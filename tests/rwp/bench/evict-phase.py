@@ -5,9 +5,11 @@
 A guest touches a hot set as fast as it can; a cold one of the same size has
 been evicted.  Then the two change places.  The interval that shows it is the
 first one at whose end more has come back than the target allows; two intervals
-later throughput is measured again, and compared with what it was on the set
-that was never out, with no evictor.  Each round has a guest of its own, as
-memory that was out once may come back in smaller pages.
+later throughput is measured again, and compared with what it is with no
+evictor: of small pages, on the same set right afterwards, for under emulation
+two sets are not equally fast; of huge pages, on the set that was never out, as
+memory that was out comes back in small ones.  For that reason each round has a
+guest of its own, too.
 
 usage: evict-phase.py RESULT.json [--memory NAME]... [--rounds N]
 """
@@ -111,6 +113,8 @@ def measure(name: str, number: int, directory: str) -> Dict[str, Any]:
         poll('eviction being on',
              lambda: guest.eviction()['state'] != 'off')
         result = change(guest)
+        guest.set_backend('evict', 'off')
+        result['rate_after'] = settled(guest)
         # All this has not changed a byte.
         guest.load.ask('halt')
         guest.load.verify()

@@ -97,11 +97,14 @@ def evict_phase(results: List[Dict[str, Any]],
     # pylint: disable=unused-argument
     rows, checks = [], []
     for result in results:
-        lost = {what: [(1 - one[key] / one['rate_without']) * 100
+        no_evictor = {'small': 'rate_after',
+                      'huge': 'rate_without'}[result['memory']]
+        lost = {what: [(1 - one[key] / one[reference]) * 100
                        for one in result['rounds']]
-                for what, key in (('beside', 'rate_beside'),
-                                  ('meanwhile', 'rate_meanwhile'),
-                                  ('later', 'rate'))}
+                for what, key, reference in (
+                    ('beside', 'rate_beside', 'rate_without'),
+                    ('meanwhile', 'rate_meanwhile', no_evictor),
+                    ('later', 'rate', no_evictor))}
         later = statistics.median(lost['later'])
         evicted = max(one['evicted_later'] for one in result['rounds'])
         back = statistics.median(one['came_back']

@@ -58,16 +58,13 @@ class Traveller:
 
     def start(self) -> None:
         """Boot, and begin with the load."""
-        self._guest.boot(*self._machine())
+        self._guest.boot()
         self._guest.load.alloc('scattered', thp='on', piece='2M',
                                **self._part.load_mib)
         for name in self._part.shuffled:
             self._guest.load.ask(f'shuffle {name}')
         for run in self._part.runs:
             self._guest.load.ask(f'run {run}')
-
-    def _machine(self) -> List[str]:
-        return ['-machine', self._part.machine] if self._part.machine else []
 
     def _new_guest(self) -> MigratingGuest:
         self._number += 1
@@ -123,7 +120,7 @@ class Traveller:
         """To another QEMU; what that was like."""
         known = self._learn()
         source, destination = self._guest, self._new_guest()
-        destination.launch('-incoming', 'defer', *self._machine())
+        destination.launch('-incoming', 'defer')
         for guest in (source, destination):
             self._prepare(guest, heat)
         self._limit(source)

@@ -25,7 +25,6 @@ class Part(NamedTuple):
     shuffled: Tuple[str, ...] = ()  # sets that are touched in random order
     postcopy: bool = False          # from the beginning
     out_percent: int = 0            # of what is resident goes to swap before
-    machine: str = ''               # options of -machine
 
     @property
     def downtime_ms(self) -> int:
@@ -45,13 +44,10 @@ PARTS: Dict[str, Part] = {
         {'hot': 80, 'warm': 44, 'cold': 76},
         ('hot write=100 period=2500', 'warm write=50 period=5000'), 16, 116),
     # The working set is what the guest uses in 12 s, three times as long as
-    # the link takes for it.  Where KVM emulates the interrupt controller, it
-    # has a fault of the guest resolved by a thread of its own, if the guest
-    # could do something else meanwhile; QEMU does not see then which vCPU
-    # waits, and postcopy-blocktime leaves that out.
+    # the link takes for it.
     'postcopy': Part(
         {'hot': 64, 'cold': 136}, ('hot write=20 period=12000',), 16, 8,
-        shuffled=('hot',), postcopy=True, machine='kernel-irqchip=off'),
+        shuffled=('hot',), postcopy=True),
     # So slow that it is the link that decides, not swapping in.
     'swapped': Part({'cold': 100}, (), 4, 4, out_percent=80),
     'read-mostly': Part(
