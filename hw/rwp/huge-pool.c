@@ -8,9 +8,8 @@
 #include "qapi/error.h"
 #include "qemu/host-utils.h"
 #include "qemu/units.h"
+#include "hw/rwp/backend.h"
 #include "hw/rwp/huge-pool.h"
-
-#define TYPE "memory-backend-rwp"
 
 /* The size of huge pages that are asked for without naming one; 0: unknown. */
 static uint64_t default_page_size(void)
@@ -48,9 +47,9 @@ bool rwp_huge_pool_check(const char *id, uint64_t page_size, uint64_t size,
     g_autofree char *directory = NULL;
 
     if (page_size && !is_power_of_2(page_size)) {
-        error_setg(errp, "property 'hugetlbsize' of " TYPE " '%s' doesn't take"
-                   " value '%" PRIu64 "', it must be a power of 2, as 2M", id,
-                   page_size);
+        error_setg(errp, "property 'hugetlbsize' of " TYPE_MEMORY_BACKEND_RWP
+                   " '%s' doesn't take value '%" PRIu64 "', it must be a power"
+                   " of 2, as 2M", id, page_size);
         return false;
     }
     page_size = page_size ?: default_page_size();
@@ -60,16 +59,17 @@ bool rwp_huge_pool_check(const char *id, uint64_t page_size, uint64_t size,
     }
     directory = pool_directory(page_size);
     if (!g_file_test(directory, G_FILE_TEST_IS_DIR)) {
-        error_setg(errp, "property 'hugetlbsize' of " TYPE " '%s' doesn't take"
-                   " value '%" PRIu64 "': the host has no huge pages of that"
-                   " size, /sys/kernel/mm/hugepages tells which it has", id,
-                   page_size);
+        error_setg(errp, "property 'hugetlbsize' of " TYPE_MEMORY_BACKEND_RWP
+                   " '%s' doesn't take value '%" PRIu64 "': the host has no"
+                   " huge pages of that size, /sys/kernel/mm/hugepages tells"
+                   " which it has", id, page_size);
         return false;
     }
     if (size % page_size) {
-        error_setg(errp, "property 'size' of " TYPE " '%s' doesn't take value"
-                   " '%" PRIu64 "', it must be a multiple of its huge pages,"
-                   " %" PRIu64 " bytes each", id, size, page_size);
+        error_setg(errp, "property 'size' of " TYPE_MEMORY_BACKEND_RWP
+                   " '%s' doesn't take value '%" PRIu64 "', it must be a"
+                   " multiple of its huge pages, %" PRIu64 " bytes each", id,
+                   size, page_size);
         return false;
     }
     return true;
@@ -79,15 +79,18 @@ void rwp_huge_pool_explain(const char *id, uint64_t page_size, uint64_t size,
                            Error *why, Error **errp)
 {
     g_autofree char *directory = NULL;
+    uint64_t free;
 
     page_size = page_size ?: default_page_size();
     directory = pool_directory(page_size);
-    if (page_size && free_pages(directory) < size / page_size) {
-        error_setg(errp, "property 'hugetlb' of " TYPE " '%s' cannot be 'on':"
-                   " %s; %" PRIu64 " huge pages of %" PRIu64 " KiB are needed,"
-                   " %" PRIu64 " are free, and %s/nr_hugepages sets how many"
-                   " there are", id, error_get_pretty(why), size / page_size,
-                   page_size / KiB, free_pages(directory), directory);
+    free = free_pages(directory);
+    if (page_size && free < size / page_size) {
+        error_setg(errp, "property 'hugetlb' of " TYPE_MEMORY_BACKEND_RWP
+                   " '%s' cannot be 'on': %s; %" PRIu64 " huge pages of %"
+                   PRIu64 " KiB are needed, %" PRIu64 " are free, and"
+                   " %s/nr_hugepages sets how many there are", id,
+                   error_get_pretty(why), size / page_size, page_size / KiB,
+                   free, directory);
         error_free(why);
     } else {
         error_propagate(errp, why);

@@ -375,15 +375,13 @@ static void slot_subtract(const Slot *slot, Span *sum)
 static void slide_minute(RwpPolicy *policy, const Span *epoch)
 {
     Span *sum = &policy->last_minute;
-    const Slot *oldest;
 
     if (open_slot(policy)->ns >= SLOT_NS) {
         open_new_slot(policy);
     }
     slot_add(open_slot(policy), epoch, sum);
-    while (oldest = policy->slot[policy->first_slot],
-           sum->ns - oldest->ns >= MINUTE_NS) {
-        slot_subtract(oldest, sum);
+    while (sum->ns - policy->slot[policy->first_slot]->ns >= MINUTE_NS) {
+        slot_subtract(policy->slot[policy->first_slot], sum);
         drop_oldest_slot(policy);
     }
 }

@@ -82,17 +82,22 @@ class MoveTest(RwpTest):
             return f'file:{self.workdir}/state{len(self.guests)}'
         return f'unix:{self.socket_dir().name}/{len(self.guests)}'
 
+    @staticmethod
+    def learn(guest: MigratingGuest) -> Dict[str, Any]:
+        """End an interval in which all that is hot was used."""
+        guest.load.ask('wait hot rounds=1')
+        return guest.scan()
+
     def make_heat(self, guest: MigratingGuest, out: bool) -> None:
         """Have it known what is hot, and most of the rest go to swap."""
         guest.wait_state('active')
         guest.scan()
+        info = self.learn(guest)
+        if not out:
+            return
         # A huge page that is used comes back in parts, and the rest of it can
         # go the next time.
-        for _ in range(TRIES if out else 1):
-            guest.load.ask('wait hot rounds=1')
-            info = guest.scan()
-            if not out:
-                return
+        for _ in range(TRIES):
             size = int(info['present'] * OUT_SHARE)
             said = guest.vm.cmd('evict-cold-memory', {
                 'id': RAM_ID, 'bytes': size, 'min-age': 0})
@@ -102,6 +107,7 @@ class MoveTest(RwpTest):
             # What the load and the guest's kernel are at stays.
             if gone > 0.6 * size:
                 return
+            info = self.learn(guest)
         self.fail(f'too little can go: {said}')
 
     def check_content(self, guest: MigratingGuest) -> None:

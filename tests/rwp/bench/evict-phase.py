@@ -23,6 +23,7 @@ from typing import Any, Dict, List
 
 from qemu.machine import QEMUMachine
 
+from hot_touches import hot_rate
 from rwp_evict import EvictGuest
 from rwp_guest import poll
 
@@ -45,10 +46,7 @@ def throughput(guest: EvictGuest, seconds: float) -> float:
     """Pages of the hot set touched in a second of the guest's time."""
     before = guest.load.status()
     time.sleep(seconds)
-    after = guest.load.status()
-    pages = sum(after[key] - before[key]
-                for key in ('hot-reads', 'hot-writes'))
-    return pages * 1e6 / (after['us'] - before['us'])
+    return hot_rate(before, guest.load.status())
 
 
 def settled(guest: EvictGuest) -> float:
@@ -72,12 +70,9 @@ def change(guest: EvictGuest) -> Dict[str, Any]:
     # What goes on in the rest of that interval is part of what it costs.
     before = guest.load.status()
     guest.next_interval(shown['epochs'] + EPOCHS_LATER - 1)
-    after = guest.load.status()
+    meanwhile = hot_rate(before, guest.load.status())
     rate = throughput(guest, WINDOW_SECONDS)
     eviction = guest.eviction()
-    meanwhile = sum(after[key] - before[key]
-                    for key in ('hot-reads', 'hot-writes')) * 1e6 / \
-        (after['us'] - before['us'])
     return {'known_after_epochs': shown['epochs'] - begin,
             'evicted_before_known': shown['eviction']['evicted'] - evicted,
             'evicted_later': eviction['evicted'] -
@@ -91,11 +86,10 @@ def measure(name: str, number: int, directory: str) -> Dict[str, Any]:
     setting = MEMORY[name]
     vm = QEMUMachine(os.environ['QEMU_TEST_QEMU_BINARY'], name='bench')
     guest = EvictGuest(vm, directory, mib=GUEST_MIB, thp=setting['thp'],
-                       interval=INTERVAL_SECONDS * 1000)
-    for key, value in (('evict', 'pageout'), ('min-age', 10),
-                       ('working-set-window', 30), ('refault-history', 1),
-                       ('refault-target', setting['refault-target'])):
-        guest.backend[key] = value
+                       interval=INTERVAL_SECONDS * 1000, evict='pageout', **{
+                           'min-age': 10, 'working-set-window': 30,
+                           'refault-history': 1,
+                           'refault-target': setting['refault-target']})
     try:
         guest.boot()
         guest.load.alloc(setting['layout'], thp=setting['thp'], seed=number,
@@ -109,9 +103,6 @@ def measure(name: str, number: int, directory: str) -> Dict[str, Any]:
         guest.set_backend('evict', 'pageout')
         # Eviction with nothing to evict: how far two windows may be apart.
         beside = settled(guest)
-        # It was off, and this has nothing to do with the change.
-        poll('eviction being on',
-             lambda: guest.eviction()['state'] != 'off')
         result = change(guest)
         guest.set_backend('evict', 'off')
         result['rate_after'] = settled(guest)

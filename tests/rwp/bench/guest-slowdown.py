@@ -29,6 +29,7 @@ from typing import Any, Dict, List, Set
 
 from qemu.machine import QEMUMachine
 
+from hot_touches import hot_rate
 from rwp_guest import MANUAL_INTERVAL, MIB, RwpGuest
 from watchers import ClearRefs, Damon, Rwp, Watcher, error_percent
 
@@ -85,9 +86,7 @@ class Bench:
             self.guest.vm.cmd('scan-working-set')
         time.sleep(max(0.0, end - time.monotonic()))
         after = self.guest.load.status()
-        pages = sum(after[key] - before[key]
-                    for key in ('hot-reads', 'hot-writes'))
-        return pages * 1e6 / (after['us'] - before['us'])
+        return hot_rate(before, after)
 
     def idle_bytes(self) -> int:
         """What the guest's kernel alone touches in an interval."""

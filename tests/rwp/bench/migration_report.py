@@ -12,6 +12,7 @@ spread is that of the ratios of the pairs.
 import statistics
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
+from hot_touches import hot_touches
 import limits
 from limits import Check
 from table import Table
@@ -51,8 +52,7 @@ def _lost_ms(run: Run) -> float:
     def spent(first: Dict[str, int], last: Dict[str, int]
               ) -> Tuple[int, int]:
         return (last['hot-busy-us'] - first['hot-busy-us'],
-                sum(last[key] - first[key]
-                    for key in ('hot-reads', 'hot-writes')))
+                hot_touches(first, last))
     us, touches = spent(*run['load'])
     quiet_us, quiet_touches = spent(*run['quiet'])
     return (us - touches * quiet_us / quiet_touches) / 1000
