@@ -345,26 +345,66 @@ static uint8_t stamp_accessed(RwpAgeMap *map, uint8_t old, uint64_t n)
     return map->current;
 }
 
-/*
- * The most frequent case, kept short: pages that are present and of one age,
- * a whole extent that is uniform or one page of an extent that is not.
- */
-static inline bool record_known(RwpAgeMap *map, uint64_t extent,
-                                uint8_t *stamp, uint64_t n, bool huge)
+/* Account for @n present pages of one stamp, which become accessed. */
+static void count_accessed(RwpAgeMap *map, uint8_t old, uint64_t n)
 {
-    uint8_t old = *stamp;
-
-    if (old == STAMP_ABSENT || old == map->current ||
-        !test_bit(extent, map->populated) ||
-        test_bit(extent, map->huge) != huge) {
-        return false;
-    }
-    qatomic_set(stamp, map->current);
     map->count[old] -= n;
     map->count[map->current] += n;
     map->promotions[map->age[old]] += n;
     map->recorded += n;
+}
+
+/* Can stamps of @extent be changed to the current one without more ado? */
+static bool stamps_known(const RwpAgeMap *map, uint64_t extent, uint8_t old,
+                         bool huge)
+{
+    return old != STAMP_ABSENT && old != map->current &&
+           test_bit(extent, map->populated) &&
+           test_bit(extent, map->huge) == huge;
+}
+
+/* A frequent case, kept short: a whole extent that is uniform. */
+static bool record_uniform(RwpAgeMap *map, const ExtentPart *part, bool huge)
+{
+    uint8_t *stamp = &map->extent_stamp[part->extent];
+
+    if (!part->whole || !stamps_known(map, part->extent, *stamp, huge)) {
+        return false;
+    }
+    count_accessed(map, *stamp, part->count);
+    qatomic_set(stamp, map->current);
     return true;
+}
+
+/*
+ * The most frequent case, kept shortest: pages that lie alone in a mixed extent
+ * and are of one age.  Returns how many of @ranges that is.
+ */
+static size_t record_alone(RwpAgeMap *map, const RwpPageRange *ranges,
+                           size_t nr, bool huge)
+{
+    uint64_t extent = ranges[0].first / RWP_EXTENT_PAGES;
+    uint64_t end = MIN((extent + 1) * RWP_EXTENT_PAGES, map->npages);
+    uint64_t begin = extent * RWP_EXTENT_PAGES;
+    uint8_t *stamps = map->page_stamp;
+    uint8_t current = map->current, old;
+    size_t n = 0;
+
+    if (ranges[0].count != 1 || ranges[0].first >= end ||
+        map->extent_stamp[extent] != STAMP_ABSENT) {
+        return 0;
+    }
+    old = stamps[ranges[0].first];
+    if (!stamps_known(map, extent, old, huge)) {
+        return 0;
+    }
+    while (n < nr && ranges[n].count == 1 && ranges[n].first >= begin &&
+           ranges[n].first < end && stamps[ranges[n].first] == old) {
+        qatomic_set(&stamps[ranges[n].first], current);
+        n++;
+    }
+    count_accessed(map, old, n);
+    return n;
 }
 
 void rwp_age_map_record(RwpAgeMap *map, uint64_t first, uint64_t count,
@@ -373,24 +413,30 @@ void rwp_age_map_record(RwpAgeMap *map, uint64_t first, uint64_t count,
     uint64_t end = first + count;
 
     assert(map->open && end <= map->npages && first <= end);
-    if (count == 1 &&
-        map->extent_stamp[first / RWP_EXTENT_PAGES] == STAMP_ABSENT &&
-        record_known(map, first / RWP_EXTENT_PAGES, &map->page_stamp[first],
-                     1, huge)) {
-        return;
-    }
     while (first < end) {
         ExtentPart part = first_part(map, first, end);
 
-        if (part.whole &&
-            record_known(map, part.extent, &map->extent_stamp[part.extent],
-                         part.count, huge)) {
-            first += part.count;
-            continue;
+        if (!record_uniform(map, &part, huge)) {
+            restamp_part(map, stamp_accessed, &part);
+            set_huge(map, part.extent, huge);
         }
-        restamp_part(map, stamp_accessed, &part);
-        set_huge(map, part.extent, huge);
         first += part.count;
+    }
+}
+
+void rwp_age_map_record_ranges(RwpAgeMap *map, const RwpPageRange *ranges,
+                               size_t nr, bool huge)
+{
+    const RwpPageRange *end = ranges + nr;
+
+    while (ranges < end) {
+        size_t alone = record_alone(map, ranges, end - ranges, huge);
+
+        if (!alone) {
+            rwp_age_map_record(map, ranges->first, ranges->count, huge);
+            alone = 1;
+        }
+        ranges += alone;
     }
 }
 

@@ -111,6 +111,7 @@ struct RwpTracker {
 
     /* Only used by the thread, here so as not to burden its stack. */
     struct page_region regions[PAGEMAP_SCAN_BATCH];
+    RwpPageRange found[PAGEMAP_SCAN_BATCH];
     RwpPageRange ranges[PAGEMAP_SCAN_BATCH + 1];
 };
 
@@ -280,7 +281,7 @@ static uint64_t poisoned_page(const RwpTracker *t, guint i)
 }
 
 /*
- * Record one region but for poisoned pages in it: some of these cannot be
+ * Record one range but for poisoned pages in it: some of these cannot be
  * armed, and so look accessed for ever.
  */
 static void record_sound(RwpTracker *t, const RwpPageRange *r, bool huge)
@@ -318,25 +319,70 @@ static int arm_range(RwpTracker *t, const RwpPageRange *range,
                         range->count << t->page_shift);
 }
 
+/*
+ * Put the pages of regions, from @region up to @end, into t->found, as long as
+ * they are as @huge as the first.  Returns the region that is not, or @end.
+ */
+static const struct page_region *find_alike(RwpTracker *t,
+                                            const struct page_region *region,
+                                            const struct page_region *end,
+                                            bool *huge)
+{
+    RwpPageRange *found = t->found;
+
+    *found = region_pages(t, region, huge);
+    while (++region < end) {
+        bool next_huge;
+
+        *++found = region_pages(t, region, &next_huge);
+        if (next_huge != *huge) {
+            break;
+        }
+    }
+    return region;
+}
+
+/* Record the first @nr of t->found and add them to t->ranges. */
+static uint64_t record_found(RwpTracker *t, size_t nr, bool huge,
+                             size_t *nr_ranges)
+{
+    bool tell = t->listener.cares && t->listener.cares(t->listener.opaque);
+    uint64_t accessed = 0, bridged = t->bridged[huge];
+    size_t n = *nr_ranges;
+
+    if (!t->poisoned->len) {
+        rwp_age_map_record_ranges(t->map, t->found, nr, huge);
+    }
+    for (const RwpPageRange *r = t->found; r < t->found + nr; r++) {
+        if (t->poisoned->len) {
+            record_sound(t, r, huge);
+        }
+        if (tell) {
+            tell_in(t, r->first, r->count, true);
+        }
+        accessed += r->count;
+        n = rwp_page_range_append(t->ranges, n, r->first, r->count, bridged);
+    }
+    *nr_ranges = n;
+    return accessed;
+}
+
 /* Record the first @nr of t->regions and add them to t->ranges. */
 static uint64_t record_regions(RwpTracker *t, int nr, size_t *nr_ranges,
                                uint64_t *reached)
 {
-    bool tell = t->listener.cares && t->listener.cares(t->listener.opaque);
+    const struct page_region *region = t->regions, *end = region + nr;
     uint64_t accessed = 0;
 
-    for (int i = 0; i < nr; i++) {
+    while (region < end) {
+        const struct page_region *first = region;
+        const RwpPageRange *last;
         bool huge;
-        RwpPageRange r = region_pages(t, &t->regions[i], &huge);
 
-        record_sound(t, &r, huge);
-        if (tell) {
-            tell_in(t, r.first, r.count, true);
-        }
-        accessed += r.count;
-        *nr_ranges = rwp_page_range_append(t->ranges, *nr_ranges, r.first,
-                                           r.count, t->bridged[huge]);
-        *reached = MAX(*reached, r.first + r.count);
+        region = find_alike(t, first, end, &huge);
+        accessed += record_found(t, region - first, huge, nr_ranges);
+        last = &t->found[region - first - 1];
+        *reached = MAX(*reached, last->first + last->count);
     }
     return accessed;
 }

@@ -39,7 +39,6 @@ typedef struct Guest {
     RwpVm *vm;
     QTestState *qts;
     uint64_t host;          /* where QEMU has the memory */
-    int pagemap;            /* of QEMU */
     uint8_t *file;          /* shared memory, as the test maps it */
     bool in[NPAGES];        /* what the kernel said last */
     uint8_t round[NPAGES];  /* which contents a page has */
@@ -102,31 +101,19 @@ static void look(Guest *g)
             g->in[i] = vec[i] & 1;
         }
     } else {
-        g_autofree uint64_t *entries = g_new0(uint64_t, NPAGES);
+        g_autofree uint64_t *entries = rwp_pagemap(g->qts, g->host, SIZE);
 
-        g_assert_cmpint(pread(g->pagemap, entries, NPAGES * sizeof(*entries),
-                              g->host / PAGE * sizeof(*entries)), ==,
-                        NPAGES * sizeof(*entries));
         for (size_t i = 0; i < NPAGES; i++) {
-            g->in[i] = entries[i] >> 63;
+            g->in[i] = entries[i] & RWP_PAGEMAP_PRESENT;
         }
     }
 }
 
 static void guest_attach(Guest *g, QTestState *qts, const RwpMemory *memory)
 {
-    g_autofree char *map = g_strdup_printf("/proc/%d/pagemap", qtest_pid(qts));
-    g_autofree char *said = NULL;
-    const char *address;
-
     *g = (Guest) { .qts = qts };
     g->vm = rwp_vm_attach(qts, memory, "ram0", rwp_vm_base(), SIZE);
-    said = qtest_hmp(qts, "gpa2hva 0x%" PRIx64, g->vm->base);
-    address = strstr(said, ") is 0x");
-    g_assert_nonnull(address);
-    g->host = g_ascii_strtoull(address + strlen(") is "), NULL, 16);
-    g->pagemap = open(map, O_RDONLY | O_CLOEXEC);
-    g_assert_cmpint(g->pagemap, >=, 0);
+    g->host = rwp_host_address(qts, g->vm->base);
     if (memory->shared) {
         g->file = map_file_of(qtest_pid(qts), g->host);
     }
@@ -159,7 +146,6 @@ static bool guest_start(Guest *g, const RwpMemory *memory, const char *options)
 
 static void guest_stop(Guest *g)
 {
-    close(g->pagemap);
     if (g->file) {
         munmap(g->file, SIZE);
     }

@@ -513,45 +513,20 @@ static void test_hostile(void)
     unlink(path);
 }
 
-/* Where the first byte of the block "ram0" is in QEMU's address space. */
-static uint64_t host_address(QTestState *qts)
-{
-    g_autoptr(QDict) info =
-        qtest_qmp_assert_success_ref(qts,
-                                     "{ 'execute': 'x-query-ramblock' }");
-    const char *text = qdict_get_str(info, "human-readable-text");
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-
-    for (int i = 0; lines[i]; i++) {
-        if (g_str_has_prefix(g_strchug(lines[i]), "ram0 ")) {
-            /* It is the last number of the line. */
-            return g_ascii_strtoull(g_strrstr(lines[i], "0x"), NULL, 16);
-        }
-    }
-    g_assert_not_reached();
-}
-
 /* Pages of @qts that are populated and not hot on @from, or the reverse. */
 static uint64_t wrong_room(QTestState *qts, const RwpVm *from)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/pagemap",
-                                            (int)qtest_pid(qts));
+    uint64_t host = rwp_host_address(qts, from->base);
+    g_autofree uint64_t *entries = rwp_pagemap(qts, host, SIZE);
     size_t system_page = qemu_real_host_page_size();
-    uint64_t entry, at = host_address(qts);
-    int fd = open(path, O_RDONLY);
     uint64_t wrong = 0;
 
-    g_assert_cmpint(fd, >=, 0);
     for (uint64_t p = 0; p < SIZE; p += system_page) {
         bool hot = !from->age[p / from->memory->page_size];
 
-        g_assert_cmpint(pread(fd, &entry, sizeof(entry),
-                              (at + p) / system_page * sizeof(entry)), ==,
-                        sizeof(entry));
-        /* Present, or in swap. */
-        wrong += hot != !!(entry & (UINT64_C(3) << 62));
+        wrong += hot != !!(entries[p / system_page] &
+                           (RWP_PAGEMAP_PRESENT | RWP_PAGEMAP_SWAPPED));
     }
-    close(fd);
     return wrong;
 }
 

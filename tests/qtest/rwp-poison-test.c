@@ -10,41 +10,19 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/bitops.h"
 #include "rwp-qtest.h"
 
 #define SIZE        (8 * MiB)
 #define OFFLINE     "/sys/devices/system/memory/hard_offline_page"
 
-/* Bits of /proc/PID/pagemap */
-#define PM_PRESENT  BIT_ULL(63)
-#define PM_PFN_MASK (BIT_ULL(55) - 1)
-
-static uint64_t host_address(RwpVm *vm, uint64_t offset)
-{
-    g_autofree char *said = qtest_hmp(vm->qts, "gpa2hva 0x%" PRIx64,
-                                      vm->base + offset);
-    char *value = strstr(said, ") is 0x");
-
-    g_assert_nonnull(value);
-    return g_ascii_strtoull(value + strlen(") is "), NULL, 16);
-}
-
 static uint64_t physical_address(RwpVm *vm, uint64_t offset)
 {
-    g_autofree char *name = g_strdup_printf("/proc/%d/pagemap",
-                                            (int)qtest_pid(vm->qts));
-    uint64_t page = host_address(vm, offset) / (4 * KiB);
-    int fd = open(name, O_RDONLY);
-    uint64_t entry;
+    uint64_t host = rwp_host_address(vm->qts, vm->base + offset);
+    g_autofree uint64_t *entry = rwp_pagemap(vm->qts, host, 4 * KiB);
 
-    g_assert_cmpint(fd, >=, 0);
-    g_assert_cmpint(pread(fd, &entry, sizeof(entry), page * sizeof(entry)), ==,
-                    sizeof(entry));
-    close(fd);
-    g_assert_cmpuint(entry & PM_PRESENT, !=, 0);
-    g_assert_cmpuint(entry & PM_PFN_MASK, !=, 0);
-    return (entry & PM_PFN_MASK) * (4 * KiB);
+    g_assert_cmpuint(*entry & RWP_PAGEMAP_PRESENT, !=, 0);
+    g_assert_cmpuint(*entry & RWP_PAGEMAP_FRAME, !=, 0);
+    return (*entry & RWP_PAGEMAP_FRAME) * (4 * KiB);
 }
 
 static void poison(RwpVm *vm, uint64_t offset)

@@ -342,6 +342,31 @@ char *rwp_temp_name(const char *what)
                            count++, what);
 }
 
+uint64_t rwp_host_address(QTestState *qts, uint64_t gpa)
+{
+    g_autofree char *said = qtest_hmp(qts, "gpa2hva 0x%" PRIx64, gpa);
+    const char *value = strstr(said, ") is 0x");
+
+    g_assert_nonnull(value);
+    return g_ascii_strtoull(value + strlen(") is "), NULL, 16);
+}
+
+uint64_t *rwp_pagemap(QTestState *qts, uint64_t host, uint64_t size)
+{
+    g_autofree char *name = g_strdup_printf("/proc/%d/pagemap",
+                                            (int)qtest_pid(qts));
+    size_t page = qemu_real_host_page_size();
+    size_t length = size / page * sizeof(uint64_t);
+    uint64_t *entries = g_malloc(length);
+    int fd = open(name, O_RDONLY);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(pread(fd, entries, length, host / page * sizeof(*entries)),
+                    ==, length);
+    close(fd);
+    return entries;
+}
+
 static uint64_t get_le(const char **p, int bytes)
 {
     uint64_t value = ldn_le_p(*p, bytes);

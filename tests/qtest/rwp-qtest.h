@@ -111,6 +111,20 @@ char *rwp_start_fails(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 /* rwp_temp_name: a name for a new file, to be freed and unlinked. */
 char *rwp_temp_name(const char *what);
 
+/* rwp_host_address: where QEMU has the guest-physical address @gpa. */
+uint64_t rwp_host_address(QTestState *qts, uint64_t gpa);
+
+/*
+ * rwp_pagemap: what the kernel tells of each of its pages in QEMU's memory
+ * from @host on, @size bytes.  The caller frees it.
+ */
+uint64_t *rwp_pagemap(QTestState *qts, uint64_t host, uint64_t size);
+
+/* Bits of its entries; a page that is populated has one of the first two. */
+#define RWP_PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define RWP_PAGEMAP_SWAPPED (UINT64_C(1) << 62)
+#define RWP_PAGEMAP_FRAME   ((UINT64_C(1) << 55) - 1)
+
 /* What export-working-set wrote, by page. */
 typedef struct RwpAges {
     uint64_t page_size;

@@ -263,6 +263,15 @@ static void pair_record(Pair *t, uint64_t first, uint64_t count, bool huge)
     model_record(&t->m, first, count, huge);
 }
 
+static void pair_record_ranges(Pair *t, const RwpPageRange *ranges, size_t nr,
+                               bool huge)
+{
+    rwp_age_map_record_ranges(t->map, ranges, nr, huge);
+    for (size_t i = 0; i < nr; i++) {
+        model_record(&t->m, ranges[i].first, ranges[i].count, huge);
+    }
+}
+
 static void pair_end(Pair *t)
 {
     rwp_age_map_end(t->map, t->now);
@@ -530,6 +539,27 @@ static void some_record(Pair *t, const Profile *profile, uint64_t low,
     }
 }
 
+/* Pages that lie alone, most of them, as a scan tells of them. */
+static void some_scattered(Pair *t, uint64_t low, uint64_t high)
+{
+    RwpPageRange ranges[64];
+    uint64_t step = between(1, 40), page = between(low, high - 1);
+    size_t nr = 0;
+
+    while (nr < ARRAY_SIZE(ranges) && page < high) {
+        uint64_t count = one_in(16) ? between(0, high - page) : 1;
+
+        ranges[nr++] = (RwpPageRange) { page, count };
+        if (one_in(32)) {
+            /* Once more, or going backwards. */
+            page = between(low, page);
+        } else {
+            page += count + between(0, step);
+        }
+    }
+    pair_record_ranges(t, ranges, nr, false);
+}
+
 static void random_run(uint64_t npages, const Profile *profile)
 {
     uint64_t hot_first = 0, hot_end = npages;
@@ -577,6 +607,8 @@ static void random_run(uint64_t npages, const Profile *profile)
         while (records--) {
             if (one_in(64)) {
                 some_record(&t, profile, 0, npages);
+            } else if (one_in(2)) {
+                some_scattered(&t, hot_first, hot_end);
             } else {
                 some_record(&t, profile, hot_first, hot_end);
             }

@@ -8,11 +8,11 @@
  * as it learns.  An epoch without accesses therefore costs next to nothing,
  * and asking costs the same for 1 GiB and for 1 TiB.
  *
- * Life of an epoch: rwp_age_map_begin(), any number of rwp_age_map_record(),
- * rwp_age_map_end().  Epochs are numbered from 1.  The age of a page is the
- * number of completed epochs since the one that last saw it accessed; while an
- * epoch is being recorded, ages are those of the last completed one, except
- * that pages that were recorded already have age 0.
+ * Life of an epoch: rwp_age_map_begin(), any number of rwp_age_map_record() and
+ * rwp_age_map_record_ranges(), rwp_age_map_end().  Epochs are numbered from 1.
+ * The age of a page is the number of completed epochs since the one that last
+ * saw it accessed; while an epoch is being recorded, ages are those of the last
+ * completed one, except that pages that were recorded already have age 0.
  *
  * States of a page here: absent (never recorded, or discarded since) or
  * present with an age of 0 to RWP_AGE_LIMIT.  Ages are exact below
@@ -33,6 +33,8 @@
 
 #ifndef HW_RWP_AGE_MAP_H
 #define HW_RWP_AGE_MAP_H
+
+#include "hw/rwp/page-range.h"
 
 /* Ages at and beyond this many epochs are not told apart. */
 #define RWP_AGE_LIMIT 200
@@ -99,6 +101,14 @@ void rwp_age_map_begin(RwpAgeMap *map);
  */
 void rwp_age_map_record(RwpAgeMap *map, uint64_t first, uint64_t count,
                         bool huge);
+
+/*
+ * rwp_age_map_record_ranges: what rwp_age_map_record() does, for the @nr ranges
+ * of @ranges, which may have any order.  Many pages that lie alone cost much
+ * less here.
+ */
+void rwp_age_map_record_ranges(RwpAgeMap *map, const RwpPageRange *ranges,
+                               size_t nr, bool huge);
 
 /* rwp_age_map_end: the open epoch is complete at time @now_ns. */
 void rwp_age_map_end(RwpAgeMap *map, int64_t now_ns);
