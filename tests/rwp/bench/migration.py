@@ -20,7 +20,7 @@ import os
 import sys
 import tempfile
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from qemu.machine import QEMUMachine
 from qemu.machine.machine import AbnormalShutdown, QEMUMachineError
@@ -42,6 +42,10 @@ LOSSES = 5
 LOST = (LoadError, MigrationError, QMPError, QEMUMachineError, TimeoutError,
         AsyncTimeoutError, OSError)
 
+# Otherwise KVM has most faults resolved by another thread while the vCPU is
+# halted, and postcopy-blocktime does not see that the vCPU waits.
+OWN_FAULTS = ('-overcommit', 'cpu-pm=on', '-cpu', 'max,kvm-asyncpf=off')
+
 # By turns, so that nothing is always first.
 ORDERS = (('stock', 'heat'), ('heat', 'stock'))
 
@@ -58,13 +62,16 @@ class Traveller:
 
     def start(self) -> None:
         """Boot, and begin with the load."""
-        self._guest.boot()
+        self._guest.boot(*self._options())
         self._guest.load.alloc('scattered', thp='on', piece='2M',
                                **self._part.load_mib)
         for name in self._part.shuffled:
             self._guest.load.ask(f'shuffle {name}')
         for run in self._part.runs:
             self._guest.load.ask(f'run {run}')
+
+    def _options(self) -> Tuple[str, ...]:
+        return OWN_FAULTS if self._part.postcopy else ()
 
     def _new_guest(self) -> MigratingGuest:
         self._number += 1
@@ -120,7 +127,7 @@ class Traveller:
         """To another QEMU; what that was like."""
         known = self._learn()
         source, destination = self._guest, self._new_guest()
-        destination.launch('-incoming', 'defer')
+        destination.launch('-incoming', 'defer', *self._options())
         for guest in (source, destination):
             self._prepare(guest, heat)
         self._limit(source)
