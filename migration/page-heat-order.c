@@ -12,8 +12,12 @@
 #include "qemu/units.h"
 #include "page-heat-order.h"
 
-/* A sync goes over all of the dirty log: it must be worth sending so much. */
+/*
+ * A sync goes over all of the dirty log, and over as much of our own: so much
+ * must be sent before the next, in bytes, and this share of what there was.
+ */
 #define WORTH_A_SYNC MiB
+#define WORTH_A_SYNC_SHARE 4096
 
 /* Shorter than that, and a rate says nothing. */
 #define RATE_MIN_MS 50
@@ -30,9 +34,10 @@
  * when only the hot set is left is what is written to while some of it is sent,
  * so it is watched anew when the rest of @cold takes about so long.
  */
-static uint64_t until_last_look(uint64_t cold, uint64_t hot)
+static uint64_t until_last_look(const PageHeatOrder *order, uint64_t cold,
+                                uint64_t hot)
 {
-    uint64_t last = MAX(hot / 2, WORTH_A_SYNC);
+    uint64_t last = MAX(hot / 2, order->worth_a_sync);
 
     return cold / 2 >= last ? cold - last : UINT64_MAX;
 }
@@ -43,8 +48,9 @@ void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
     *order = (PageHeatOrder) {
         .hold = PAGE_HEAT_HOLD_AGED,
         .synced_ms = now_ms,
-        .slice = until_last_look(dirty - MIN(dirty, hot), hot),
+        .worth_a_sync = MAX(dirty / WORTH_A_SYNC_SHARE, WORTH_A_SYNC),
     };
+    order->slice = until_last_look(order, dirty - MIN(dirty, hot), hot);
 }
 
 void page_heat_order_end(PageHeatOrder *order)
@@ -208,8 +214,8 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
 
     order->slice = order->hold == PAGE_HEAT_HOLD_NONE
                    ? MAX(MAX(sync->threshold / 4, sync->dirty / 8),
-                         WORTH_A_SYNC)
-                   : until_last_look(cold, sync->hot);
+                         order->worth_a_sync)
+                   : until_last_look(order, cold, sync->hot);
     order->sent = 0;
     order->synced_ms = sync->now_ms;
     order->transferred = sync->transferred;

@@ -72,6 +72,8 @@ typedef struct PageHeatOrder {
     /* Bytes to be sent before a sync is wanted in the middle of a pass. */
     uint64_t slice;
     uint64_t sent;          /* bytes since the last sync */
+    /* Bytes: not less is sent before a sync in the middle of a pass. */
+    uint64_t worth_a_sync;
     /* At the last sync: */
     int64_t synced_ms;
     uint64_t transferred;

@@ -41,11 +41,9 @@ static void leave(PageHeatOut *out, Window *window)
                                  (last - first) * PAGE_HEAT_OUT_GRAIN) &&
             !out->late) {
             out->late = window->memory;
-            out->ops->hold(out->late);
         }
         first = last;
     }
-    out->ops->release(window->memory);
     window->memory = NULL;
 }
 
@@ -75,7 +73,6 @@ static void enter(PageHeatOut *out, void *memory, uint64_t size, uint64_t start)
     window->start = start;
     bitmap_zero(window->out, GRAINS);
     bitmap_zero(window->read, GRAINS);
-    out->ops->hold(memory);
 
     while (from < end &&
            out->ops->next_out(memory, &from, end, &run_end)) {
@@ -123,7 +120,6 @@ void page_heat_out_free(PageHeatOut *out)
     for (unsigned i = 0; i < PAGE_HEAT_OUT_BEHIND; i++) {
         leave(out, &out->behind[i]);
     }
-    page_heat_out_waited(out);
     g_free(out);
 }
 
@@ -134,8 +130,5 @@ void *page_heat_out_late(const PageHeatOut *out)
 
 void page_heat_out_waited(PageHeatOut *out)
 {
-    if (out->late) {
-        out->ops->release(out->late);
-        out->late = NULL;
-    }
+    out->late = NULL;
 }

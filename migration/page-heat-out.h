@@ -53,10 +53,6 @@ typedef struct PageHeatOutOps {
      * way out: see page_heat_out_late().  Must not wait for that.
      */
     bool (*give_back)(void *memory, uint64_t offset, uint64_t length);
-
-    /* @memory is remembered from the one to the other. */
-    void (*hold)(void *memory);
-    void (*release)(void *memory);
 } PageHeatOutOps;
 
 /* page_heat_out_new: @ops are not copied. */
@@ -69,7 +65,8 @@ void page_heat_out_free(PageHeatOut *out);
 
 /*
  * page_heat_out_reading: the pages in [@offset, @offset + @length), which cross
- * no window's border, are about to be read.
+ * no window's border, are about to be read.  @memory must stay until
+ * page_heat_out_free().
  *
  * @size: of @memory
  */
@@ -78,7 +75,7 @@ void page_heat_out_reading(PageHeatOut *out, void *memory, uint64_t size,
 
 /*
  * page_heat_out_late: the first memory that said so of what was given back, or
- * NULL.  It is held until page_heat_out_waited(), which forgets it.
+ * NULL, until page_heat_out_waited(), which forgets it.
  */
 void *page_heat_out_late(const PageHeatOut *out);
 void page_heat_out_waited(PageHeatOut *out);

@@ -209,7 +209,8 @@ uint8_t page_heat_precopy_clear_shift(RAMBlock *block, uint8_t shift)
     PageHeatHistory history;
     PageHeat *heat;
 
-    if (!page_heat_known(block, &heat, &history)) {
+    /* Nothing is held back of a guest that is stopped. */
+    if (!runstate_is_running() || !page_heat_known(block, &heat, &history)) {
         return shift;
     }
     return MIN(shift, MAX(ours, CLEAR_BITMAP_SHIFT_MIN));
@@ -253,8 +254,9 @@ void page_heat_precopy_watch(PageHeatPrecopy *heat)
         unsigned long pages = used_pages(block);
         unsigned long page;
 
-        page = block->hot_bmap ? find_next_bit(block->hot_bmap, pages,
-                                               heat->watch_page) : pages;
+        /* One that was unplugged may have lost its memory region. */
+        page = block->hot_bmap && !migrate_ram_is_ignored(block) ?
+               find_next_bit(block->hot_bmap, pages, heat->watch_page) : pages;
         if (page >= pages) {
             heat->watch_block = QLIST_NEXT_RCU(block, next);
             heat->watch_page = 0;

@@ -21,6 +21,7 @@
 
 struct PageHeatReading {
     PageHeatOut *out;
+    GPtrArray *held;        /* MemoryRegion: blocks that @out knows of */
     RAMBlock *block;        /* of the last page; may be gone */
     bool skip;              /* it is not for page-heat-out */
 };
@@ -80,27 +81,16 @@ static bool give_back(void *memory, uint64_t offset, uint64_t length)
     return PAGE_HEAT_GET_CLASS(heat)->give_back(heat, offset, length);
 }
 
-static void hold(void *memory)
-{
-    RAMBlock *block = memory;
-
-    memory_region_ref(block->mr);
-}
-
-static void release(void *memory)
-{
-    RAMBlock *block = memory;
-
-    memory_region_unref(block->mr);
-}
-
 static const PageHeatOutOps out_ops = {
     .next_out = next_out,
     .fetch = fetch,
     .give_back = give_back,
-    .hold = hold,
-    .release = release,
 };
+
+static void unref_region(gpointer region)
+{
+    memory_region_unref(region);
+}
 
 PageHeatReading *page_heat_reading_start(void)
 {
@@ -112,6 +102,7 @@ PageHeatReading *page_heat_reading_start(void)
 
     reading = g_new0(PageHeatReading, 1);
     reading->out = page_heat_out_new(&out_ops);
+    reading->held = g_ptr_array_new_with_free_func(unref_region);
     return reading;
 }
 
@@ -119,6 +110,7 @@ void page_heat_reading_free(PageHeatReading *reading)
 {
     if (reading) {
         page_heat_out_free(reading->out);
+        g_ptr_array_unref(reading->held);
         g_free(reading);
     }
 }
@@ -138,6 +130,15 @@ void page_heat_reading_page(PageHeatReading *reading, RAMBlock *block,
         reading->skip = !page_heat_of(block) ||
                         qemu_ram_pagesize(block) > PAGE_HEAT_OUT_WINDOW ||
                         page_size % PAGE_HEAT_OUT_GRAIN;
+        if (!reading->skip && !g_ptr_array_find(reading->held, block->mr,
+                                                NULL)) {
+            /*
+             * The guest may let go of it.  The last one to do so needs the BQL,
+             * which is not held here: all are held until the end.
+             */
+            memory_region_ref(block->mr);
+            g_ptr_array_add(reading->held, block->mr);
+        }
     }
     if (!reading->skip) {
         page_heat_out_reading(reading->out, block, block->used_length, offset,

@@ -43,7 +43,7 @@
  */
 #define PIECE (16 * MiB)
 
-/* More get no room, whatever the source tells: the queue has 24 MiB at most. */
+/* More get no room, whatever the source tells: the queue has 64 MiB at most. */
 #define MAX_RUNS (1024 * 1024)
 
 typedef struct Run {

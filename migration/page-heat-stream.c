@@ -167,8 +167,8 @@ static int save_setup(QEMUFile *f, void *opaque, Error **errp)
     int ret = 0;
 
     /*
-     * There can be many pages.  That no memory comes or goes meanwhile is not
-     * up to the BQL: nothing is unplugged during a migration.
+     * There can be many pages.  Memory that is unplugged meanwhile stays until
+     * its source here is freed.
      */
     bql_unlock();
     for (guint i = 0; !ret && i < sources->len; i++) {

@@ -22,7 +22,7 @@ PageHeat *page_heat_of(RAMBlock *block)
 bool page_heat_known(RAMBlock *block, PageHeat **heat,
                      PageHeatHistory *history)
 {
-    if (!migrate_page_heat() || !block->mr) {
+    if (!migrate_page_heat()) {
         return false;
     }
     *heat = page_heat_of(block);

@@ -99,7 +99,7 @@ void rwp_evict_job_run(RwpEvictMemory *em, RwpEvictJob *job,
         split = rwp_cold_walk_split(pages, job->min_age, job->budget);
         run_ages(em, job, split + 1, top, account);
         run_ages(em, job, split, split, account);
-        if (split == job->min_age) {
+        if (split == job->min_age || !job->go_on(job->opaque, 0)) {
             break;
         }
         memset(&pages[split], 0, (RWP_AGE_LIMIT + 1 - split) * sizeof(*pages));

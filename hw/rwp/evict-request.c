@@ -38,9 +38,9 @@ static EvictionLimit carry_out(const RwpEvictRequest *request,
         !job->go_on(job->opaque, 0)) {
         return EVICTION_LIMIT_INHIBITED;
     }
-    if (job->count.evicted >= room) {
-        return min_resident ? EVICTION_LIMIT_MIN_RESIDENT :
-                              EVICTION_LIMIT_NONE;
+    if (!job->budget) {
+        return room < request->pages && min_resident ?
+               EVICTION_LIMIT_MIN_RESIDENT : EVICTION_LIMIT_NONE;
     }
     if (job->count.kept && request->engine->blocked()) {
         return EVICTION_LIMIT_HOST_SWAP;
@@ -54,7 +54,6 @@ void rwp_evict_request_run(RwpEvictRequest *request, RwpEvictMemory *em,
                            RwpEvictAccount *account, void *opaque)
 {
     RwpEvictJob job = {
-        .max_age = RWP_AGE_LIMIT,
         .engine = request->engine,
         .go_on = go_on,
         .opaque = opaque,

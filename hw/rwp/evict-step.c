@@ -376,7 +376,8 @@ bool rwp_evict_step(RwpEvictMemory *em, RwpEvictJob *job)
     rwp_tracker_unlock(em->tracker);
 
     if (!stretch->nr && job->next <= cold.first) {
-        /* The budget does not reach for a huge page. */
+        /* The budget does not reach for a huge page: it is used up. */
+        job->budget = 0;
         return false;
     }
     if (stretch->nr) {

@@ -46,6 +46,7 @@ struct RwpEvictor {
     bool stop;                  /* written with @lock held */
     bool due;                   /* likewise: an epoch has ended */
     bool asleep;                /* likewise: has done all it was asked for */
+    bool interrupted;           /* what is asked for by hand must end */
     QemuMutex lock;
     QemuCond wake;
     QSIMPLEQ_HEAD(, RwpEvictRequest) requests;
@@ -82,10 +83,19 @@ static void set_state(RwpEvictor *e, RwpEvictState state)
     }
 }
 
-static void set_state_locked(RwpEvictor *e, RwpEvictState state)
+static bool inhibited(const RwpEvictor *e)
+{
+    return !rwp_tracker_started(e->em.tracker) ||
+           rwp_tracker_held(e->em.tracker);
+}
+
+/* What the thread has found, unless something else is true by now. */
+static void set_state_found(RwpEvictor *e, RwpEvictState state)
 {
     rwp_tracker_lock(e->em.tracker);
-    set_state(e, state);
+    if (e->config.engine && !inhibited(e)) {
+        set_state(e, state);
+    }
     rwp_tracker_unlock(e->em.tracker);
 }
 
@@ -295,6 +305,13 @@ static bool until_stopped(void *opaque, uint64_t pages)
     return !qatomic_read(&e->stop);
 }
 
+static bool until_interrupted(void *opaque, uint64_t pages)
+{
+    RwpEvictor *e = opaque;
+
+    return until_stopped(e, pages) && !qatomic_read(&e->interrupted);
+}
+
 /* Is the host short of memory, as far as that matters? */
 static bool under_pressure(uint32_t wanted)
 {
@@ -308,7 +325,7 @@ static void evict_cold(RwpEvictor *e)
 {
     RwpPolicyDecision decision;
     RwpEvictConfig config;
-    RwpEvictJob job = { .go_on = pace, .opaque = e, .max_age = RWP_AGE_LIMIT };
+    RwpEvictJob job = { .go_on = pace, .opaque = e };
     const RwpAgeMap *map;
     const char *blocked;
     bool watching, decided, nothing, stuck;
@@ -328,17 +345,16 @@ static void evict_cold(RwpEvictor *e)
         return;
     }
     if (!watching) {
-        set_state_locked(e, rwp_evict_state_inhibited);
         return;
     }
     if (decision.cold_age != RWP_POLICY_NONE && job.min_age <= RWP_AGE_LIMIT) {
         if (!under_pressure(config.host_pressure)) {
-            set_state_locked(e, rwp_evict_state_no_pressure);
+            set_state_found(e, rwp_evict_state_no_pressure);
             return;
         }
         blocked = config.engine->blocked();
         if (blocked) {
-            set_state_locked(e, rwp_evict_state_blocked(blocked));
+            set_state_found(e, rwp_evict_state_blocked(blocked));
             return;
         }
         e->last_engine = config.engine;
@@ -350,7 +366,7 @@ static void evict_cold(RwpEvictor *e)
                 rwp_age_map_present(map) / STUCK_SHARE;
         rwp_tracker_unlock(e->em.tracker);
         if (stuck) {
-            set_state_locked(e, rwp_evict_state_kept);
+            set_state_found(e, rwp_evict_state_kept);
             return;
         }
     }
@@ -361,17 +377,22 @@ static void evict_cold(RwpEvictor *e)
     rwp_tracker_unlock(e->em.tracker);
 }
 
+/* How many times @unit there is in @bytes, rounded up. */
+static uint64_t units(uint64_t bytes, uint64_t unit)
+{
+    return bytes / unit + !!(bytes % unit);
+}
+
 /* What was asked for by hand. */
 static void evict_by_hand(RwpEvictor *e, RwpEvictRequest *request)
 {
     uint64_t min_resident;
 
     rwp_tracker_lock(e->em.tracker);
-    min_resident = DIV_ROUND_UP(e->config.min_resident,
-                                e->em.memory.page_size);
+    min_resident = units(e->config.min_resident, e->em.memory.page_size);
     rwp_tracker_unlock(e->em.tracker);
     e->last_engine = request->engine;
-    rwp_evict_request_run(request, &e->em, min_resident, until_stopped,
+    rwp_evict_request_run(request, &e->em, min_resident, until_interrupted,
                           account, e);
 }
 
@@ -509,8 +530,7 @@ void rwp_evictor_tracking_changed(RwpEvictor *e)
     rwp_tracker_lock(e->em.tracker);
     if (!e->config.engine) {
         set_state(e, rwp_evict_state_off);
-    } else if (!rwp_tracker_started(e->em.tracker) ||
-               rwp_tracker_held(e->em.tracker)) {
+    } else if (inhibited(e)) {
         set_state(e, rwp_evict_state_inhibited);
     } else if (e->status.is.state == EVICTION_STATE_OFF ||
                e->status.is.state == EVICTION_STATE_INHIBITED) {
@@ -523,20 +543,26 @@ void rwp_evictor_by_hand(RwpEvictor *e, const RwpReclaimEngine *engine,
                          uint64_t bytes, uint64_t min_age_ms,
                          RwpEvictDone *done, void *opaque)
 {
-    uint64_t page = e->em.memory.page_size;
     RwpEvictRequest *request = g_new0(RwpEvictRequest, 1);
 
     request->engine = engine;
-    request->pages = bytes / page + !!(bytes % page);
+    request->pages = units(bytes, e->unit) *
+                     (e->unit / e->em.memory.page_size);
     request->min_age_ms = min_age_ms;
     request->done = done;
     request->opaque = opaque;
 
     start_thread(e);
     qemu_mutex_lock(&e->lock);
+    qatomic_set(&e->interrupted, false);
     QSIMPLEQ_INSERT_TAIL(&e->requests, request, next);
     qemu_cond_signal(&e->wake);
     qemu_mutex_unlock(&e->lock);
+}
+
+void rwp_evictor_interrupt(RwpEvictor *e)
+{
+    qatomic_set(&e->interrupted, true);
 }
 
 bool rwp_evictor_give_back(RwpEvictor *e, uint64_t first, uint64_t count)

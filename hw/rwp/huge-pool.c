@@ -32,13 +32,22 @@ static char *pool_directory(uint64_t page_size)
                            page_size / KiB);
 }
 
-static uint64_t free_pages(const char *directory)
+static uint64_t pool_count(const char *directory, const char *what)
 {
-    g_autofree char *file = g_build_filename(directory, "free_hugepages", NULL);
+    g_autofree char *file = g_build_filename(directory, what, NULL);
     g_autofree char *text = NULL;
 
     return g_file_get_contents(file, &text, NULL, NULL) ?
            g_ascii_strtoull(text, NULL, 10) : 0;
+}
+
+/* Pages that can still be had: others are reserved, used or not. */
+static uint64_t free_pages(const char *directory)
+{
+    uint64_t reserved = pool_count(directory, "resv_hugepages");
+    uint64_t unused = pool_count(directory, "free_hugepages");
+
+    return unused - MIN(unused, reserved);
 }
 
 bool rwp_huge_pool_check(const char *id, uint64_t page_size, uint64_t size,

@@ -11,6 +11,8 @@
 #include "qapi/util.h"
 #include "qemu/coroutine.h"
 #include "qemu/main-loop.h"
+#include "qemu/notify.h"
+#include "system/runstate.h"
 #include "hw/rwp/backend.h"
 #include "hw/rwp/eviction-info.h"
 #include "hw/rwp/working-set-info.h"
@@ -160,6 +162,8 @@ typedef struct EvictWait {
     Coroutine *co;
     RwpEvictCount count;
     EvictionLimit limit;
+    RwpEvictor *evictor;
+    Notifier shutdown;
 } EvictWait;
 
 static void evict_done(void *opaque, const RwpEvictCount *count,
@@ -172,11 +176,20 @@ static void evict_done(void *opaque, const RwpEvictCount *count,
     aio_co_wake(wait->co);
 }
 
+/* QEMU ends only after the command has. */
+static void evict_interrupt(Notifier *notifier, void *data)
+{
+    rwp_evictor_interrupt(container_of(notifier, EvictWait, shutdown)->evictor);
+}
+
 EvictColdMemoryResult * coroutine_fn
 qmp_evict_cold_memory(const char *id, uint64_t bytes, bool has_min_age,
                       uint32_t min_age, Error **errp)
 {
-    EvictWait wait = { .co = qemu_coroutine_self() };
+    EvictWait wait = {
+        .co = qemu_coroutine_self(),
+        .shutdown.notify = evict_interrupt,
+    };
     RwpBackend *backend = rwp_backend_find(id, errp);
     const RwpReclaimEngine *engine;
     EvictColdMemoryResult *result;
@@ -197,10 +210,13 @@ qmp_evict_cold_memory(const char *id, uint64_t bytes, bool has_min_age,
                  rwp_backend_evict_config(backend)->min_age_ms;
     page_size = qemu_ram_pagesize(MEMORY_BACKEND(backend)->mr.ram_block);
 
+    wait.evictor = rwp_backend_evictor(backend);
+    qemu_register_shutdown_notifier(&wait.shutdown);
     /* Being woken before we yield is fine. */
-    rwp_evictor_by_hand(rwp_backend_evictor(backend), engine, bytes,
-                        min_age_ms, evict_done, &wait);
+    rwp_evictor_by_hand(wait.evictor, engine, bytes, min_age_ms, evict_done,
+                        &wait);
     qemu_coroutine_yield();
+    notifier_remove(&wait.shutdown);
 
     result = g_new0(EvictColdMemoryResult, 1);
     result->evicted = wait.count.evicted * page_size;

@@ -87,6 +87,7 @@ struct RwpTracker {
     RwpAgeMap *map;
     bool stop;
     bool held;
+    uint64_t holds;             /* how often it was */
     bool running;
     bool blind;                 /* the next pass must be a blind one */
     uint32_t interval_ms;
@@ -545,7 +546,7 @@ static int pass_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
 static bool pass(RwpTracker *t, char **error)
 {
     RwpScanCost cost = { 0 };
-    uint64_t page = 0;
+    uint64_t page = 0, holds = t->holds;
     bool registered_again = false;
 
     t->scale = pages_per_entry(t);
@@ -553,7 +554,8 @@ static bool pass(RwpTracker *t, char **error)
     if (!t->blind || !rwp_age_map_epochs(t->map)) {
         rwp_age_map_begin(t->map);
     }
-    while (page < t->npages && !t->stop && !t->held) {
+    /* It may have been held and released since, with its ages reset. */
+    while (page < t->npages && !t->stop && t->holds == holds) {
         uint64_t next = page;
         int ret = pass_step(t, page, &cost, &next);
 
@@ -575,7 +577,7 @@ static bool pass(RwpTracker *t, char **error)
         page = next;
         let_others_lock(t);
     }
-    if (page < t->npages) {
+    if (page < t->npages || t->holds != holds) {
         return false;
     }
 
@@ -773,10 +775,10 @@ void rwp_tracker_stop(RwpTracker *t)
     tracker_unlock(t);
     qemu_thread_join(&t->thread);
     fail_requests(t);
-    detach(t);
-    t->started = false;
 
     tracker_lock(t);
+    detach(t);
+    t->started = false;
     reset_ages(t);
     t->cost = (RwpScanCost) { 0 };
     tracker_unlock(t);
@@ -792,6 +794,7 @@ void rwp_tracker_hold(RwpTracker *t, bool detached)
     assert(t->started);
     tracker_lock(t);
     t->held = true;
+    t->holds++;
     if (t->warmth == WARMING || t->warmth == WARM) {
         reset_ages(t);
     }

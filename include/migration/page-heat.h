@@ -9,8 +9,9 @@
  * or knows nothing at the moment, has no heat and is migrated as ever.
  *
  * All offsets and lengths are bytes from the start of the backend's memory
- * (its RAMBlock), multiples of the block's page size; ranges are
- * [offset, offset + length) and lie within its used length.
+ * (its RAMBlock), multiples of the block's page size (@warm_run: of the
+ * history's, which may be any power of 2); ranges are [offset, offset + length)
+ * and lie within its used length.
  *
  * The age of a page is the number of complete intervals since the one in which
  * it was accessed last: 0 means in the newest one.  Ages are exact below
@@ -133,24 +134,15 @@ bool page_heat_known(RAMBlock *block, PageHeat **heat,
                      PageHeatHistory *history);
 
 /*
- * page_heat_age_limit: pages younger than this many intervals of @interval_ms
- * are hot when migration begins.  At least 1, at most @max.
- */
-static inline unsigned page_heat_age_limit(uint32_t interval_ms, unsigned max)
-{
-    uint64_t limit = DIV_ROUND_UP(PAGE_HEAT_WINDOW_MS,
-                                  (uint64_t)MAX(interval_ms, 1));
-
-    return MIN(limit, max);
-}
-
-/*
- * page_heat_young: pages younger than that, in intervals of @history, are hot
- * when a migration begins.
+ * page_heat_young: pages younger than this many intervals of @history are hot
+ * when a migration begins.  At least 1, at most PAGE_HEAT_AGE_MAX.
  */
 static inline unsigned page_heat_young(const PageHeatHistory *history)
 {
-    return page_heat_age_limit(history->interval_ms, PAGE_HEAT_AGE_MAX);
+    uint64_t limit = DIV_ROUND_UP(PAGE_HEAT_WINDOW_MS,
+                                  (uint64_t)MAX(history->interval_ms, 1));
+
+    return MIN(limit, PAGE_HEAT_AGE_MAX);
 }
 
 #endif /* MIGRATION_PAGE_HEAT_H */

@@ -24,8 +24,12 @@ class RwpTest(QemuSystemTest):
             self.skipTest(reason)
 
     def tearDown(self) -> None:
-        for guest in self.guests:
-            guest.close()
+        try:
+            for guest in self.guests:
+                guest.close()
+        finally:
+            for guest in self.guests:
+                self.log.info('%s: %s', guest.console, guest.vm.get_log())
         super().tearDown()
 
     def why_not(self) -> Optional[str]:

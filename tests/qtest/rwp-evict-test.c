@@ -643,20 +643,86 @@ static void test_min_resident(void)
 /* A huge page goes as a whole or not at all. */
 static void test_huge_page(void)
 {
-    g_autoptr(QDict) answer = NULL;
+    static const struct {
+        const char *min_resident;
+        uint64_t bytes;
+        uint64_t evicted;
+        const char *limit;
+    } steps[] = {
+        { "0", 3 * MiB, 4 * MiB, "none" },
+        { "0", 1, 2 * MiB, "none" },
+        /* Room for less than one. */
+        { "9437184", SIZE, 0, "min-resident" },
+        { "9437184", PAGE, 0, "min-resident" },
+        /* Room for one and a half. */
+        { "7340032", SIZE, 2 * MiB, "min-resident" },
+        { "18446744073709551615", SIZE, 0, "min-resident" },
+    };
     Guest g;
 
     if (!guest_start(&g, rwp_memory("thp"), "tracking=on")) {
         return;
     }
     make_ages(&g);
-    answer = evict_by_hand(&g, 3 * MiB, 0);
-    g_assert_cmpuint(qdict_get_int(answer, "evicted"), ==, 2 * MiB);
-    g_assert_cmpstr(qdict_get_str(answer, "limit"), !=, "none");
-    g_assert_cmpuint(model_evict(&g, 0, 2 * MiB), ==, 2 * MiB);
-    check(&g);
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        g_autoptr(QDict) answer = NULL;
+
+        qom_set(&g, "min-resident", steps[i].min_resident);
+        answer = evict_by_hand(&g, steps[i].bytes, 0);
+        g_assert_cmpuint(qdict_get_int(answer, "evicted"), ==,
+                         steps[i].evicted);
+        g_assert_cmpstr(qdict_get_str(answer, "limit"), ==, steps[i].limit);
+        g_assert_cmpuint(model_evict(&g, 0, steps[i].evicted), ==,
+                         steps[i].evicted);
+        check(&g);
+    }
     check_contents(&g);
     guest_stop(&g);
+}
+
+/* QEMU that is told to end does not first evict all that it was asked to. */
+static void test_interrupted(void)
+{
+    const uint64_t size = 192 * MiB;
+    g_autofree char *args = rwp_vm_args(rwp_memory("anon"), size,
+                                        "tracking=on," RWP_NEVER);
+    QTestState *qts;
+    QDict *answer = NULL, *result;
+    uint64_t host, out = 0;
+    int64_t start = 0;
+
+    if (!host_usable(rwp_memory("anon"))) {
+        return;
+    }
+    qts = qtest_initf("%s " QUIET, args);
+    rwp_wait_state(qts, "ram0", "active");
+    host = rwp_host_address(qts, rwp_vm_base());
+    qtest_memset(qts, rwp_vm_base(), 0x5a, size);
+    rwp_scan(qts, "ram0");
+    rwp_scan(qts, "ram0");
+
+    qtest_qmp_send(qts, "{ 'execute': 'evict-cold-memory', 'arguments': {"
+                        " 'id': 'ram0', 'bytes': %" PRIu64 ","
+                        " 'min-age': 0 } }", size);
+    while (!out) {
+        g_autofree uint64_t *entries = rwp_pagemap(qts, host, size);
+
+        for (uint64_t p = 0; p < size / PAGE; p++) {
+            out += !!(entries[p] & RWP_PAGEMAP_SWAPPED);
+        }
+        rwp_deadline(&start, "the first page to go");
+    }
+    g_assert_cmpint(kill(qtest_pid(qts), SIGTERM), ==, 0);
+    while (!answer || !qdict_haskey(answer, "return")) {
+        qobject_unref(answer);
+        answer = qtest_qmp_receive_dict(qts);
+    }
+    result = qdict_get_qdict(answer, "return");
+    g_assert_cmpstr(qdict_get_str(result, "limit"), ==, "inhibited");
+    g_assert_cmpuint(qdict_get_int(result, "evicted"), <, size);
+    qobject_unref(answer);
+    qtest_wait_qemu(qts);
+    qtest_quit(qts);
 }
 
 /* The policy */
@@ -1313,6 +1379,7 @@ static const struct {
     { "min-age", test_min_age },
     { "min-resident", test_min_resident },
     { "huge-page", test_huge_page },
+    { "interrupted", test_interrupted },
     { "by-itself", test_by_itself },
     { "policy-min-resident", test_min_resident_policy },
     { "target-resident", test_target_resident },

@@ -64,6 +64,25 @@ static uint64_t pool_number(const char *name)
            g_ascii_strtoull(text, NULL, 10) : 0;
 }
 
+/* What another one has reserved cannot be had, even though it is unused. */
+static void test_reserved_pool(void)
+{
+    uint64_t unused = pool_number("free_hugepages");
+    g_autofree char *said = NULL;
+
+    if (!unused || pool_number("resv_hugepages") ||
+        pool_number("nr_overcommit_hugepages")) {
+        return;
+    }
+    said = rwp_start_fails("-machine none -object memory-backend-rwp,id=ram1,"
+                           "size=%" PRIu64 "M,hugetlb=on,hugetlbsize=2M"
+                           " -object memory-backend-rwp,id=ram0,size=2M,"
+                           "hugetlb=on,hugetlbsize=2M", unused * 2);
+    g_assert_nonnull(strstr(said, "'ram0' cannot be 'on'"));
+    g_assert_nonnull(strstr(said, "1 huge pages of 2048 KiB are needed, 0 are"
+                                  " free"));
+}
+
 static void test_huge_page_pool(void)
 {
     /* Not all of them need be free: some may be poisoned. */
@@ -82,6 +101,7 @@ static void test_huge_page_pool(void)
                              "hugepages-2048kB/nr_hugepages sets how many",
                              pool + 1, pool_number("free_hugepages"));
     start_refused(needed, object);
+    test_reserved_pool();
     start_refused("property 'hugetlbsize' of memory-backend-rwp 'ram0' doesn't"
                   " take value '3145728', it must be a power of 2",
                   "size=4M,hugetlb=on,hugetlbsize=3M");

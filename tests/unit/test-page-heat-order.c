@@ -109,15 +109,21 @@ static void test_find(void)
     }
 }
 
-static void test_age_limit(void)
+static void test_young(void)
 {
-    g_assert_cmpuint(page_heat_age_limit(30000, 200), ==, 1);
-    g_assert_cmpuint(page_heat_age_limit(10000, 200), ==, 1);
-    g_assert_cmpuint(page_heat_age_limit(9999, 200), ==, 2);
-    g_assert_cmpuint(page_heat_age_limit(1000, 200), ==, 10);
-    g_assert_cmpuint(page_heat_age_limit(1, 200), ==, 200);
-    g_assert_cmpuint(page_heat_age_limit(0, 200), ==, 200);
-    g_assert_cmpuint(page_heat_age_limit(UINT32_MAX, 200), ==, 1);
+    static const struct {
+        uint32_t interval_ms;
+        unsigned limit;
+    } cases[] = {
+        { 30000, 1 }, { 10000, 1 }, { 9999, 2 }, { 1000, 10 },
+        { 1, PAGE_HEAT_AGE_MAX }, { 0, PAGE_HEAT_AGE_MAX }, { UINT32_MAX, 1 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        PageHeatHistory history = { .interval_ms = cases[i].interval_ms };
+
+        g_assert_cmpuint(page_heat_young(&history), ==, cases[i].limit);
+    }
 }
 
 /* One decision at a time */
@@ -141,6 +147,22 @@ static PageHeatOrder order_after(PageHeatSync sync, bool pass_done)
     }
     page_heat_order_synced(&order, &sync);
     return order;
+}
+
+/* The more memory, the more a sync costs. */
+static void test_large(void)
+{
+    PageHeatSync sync = sync_template;
+    PageHeatOrder order;
+
+    page_heat_order_begin(&order, 0, TiB, 100 * MiB);
+    page_heat_order_pass_done(&order);
+    page_heat_order_synced(&order, &sync);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
+    page_heat_order_sent(&order, 256 * MiB - 1);
+    g_assert_false(page_heat_order_wants_sync(&order));
+    page_heat_order_sent(&order, 1);
+    g_assert_true(page_heat_order_wants_sync(&order));
 }
 
 static void test_first_pass(void)
@@ -764,7 +786,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/page-heat-order/fold", test_fold);
     g_test_add_func("/page-heat-order/find", test_find);
-    g_test_add_func("/page-heat-order/age-limit", test_age_limit);
+    g_test_add_func("/page-heat-order/young", test_young);
+    g_test_add_func("/page-heat-order/large", test_large);
     g_test_add_func("/page-heat-order/first-pass", test_first_pass);
     g_test_add_func("/page-heat-order/worth", test_worth);
     g_test_add_func("/page-heat-order/keeps", test_keeps);

@@ -22,7 +22,6 @@ typedef struct Page {
 typedef struct Memory {
     uint64_t npages;
     Page *pages;
-    int held;
     uint64_t in;            /* pages that are owed */
     uint64_t most_in;
     uint64_t calls;         /* of give_back */
@@ -72,7 +71,6 @@ static bool give_back(void *opaque, uint64_t offset, uint64_t length)
     uint64_t first = offset / GRAIN, last = first + length / GRAIN;
 
     g_assert_cmpuint(length, >, 0);
-    g_assert_cmpint(memory->held, >, 0);
     memory->calls++;
     for (uint64_t i = first; i < last; i++) {
         g_assert_true(memory->pages[i].owed);
@@ -84,26 +82,10 @@ static bool give_back(void *opaque, uint64_t offset, uint64_t length)
     return !memory->slow;
 }
 
-static void hold(void *opaque)
-{
-    Memory *memory = opaque;
-
-    memory->held++;
-}
-
-static void release(void *opaque)
-{
-    Memory *memory = opaque;
-
-    g_assert_cmpint(memory->held--, >, 0);
-}
-
 static const PageHeatOutOps ops = {
     .next_out = next_out,
     .fetch = fetch,
     .give_back = give_back,
-    .hold = hold,
-    .release = release,
 };
 
 static void memory_init(Memory *memory, uint64_t npages)
@@ -117,7 +99,6 @@ static void memory_destroy(Memory *memory)
     for (uint64_t i = 0; i < memory->npages; i++) {
         g_assert_false(memory->pages[i].owed);
     }
-    g_assert_cmpint(memory->held, ==, 0);
     g_free(memory->pages);
 }
 
@@ -165,7 +146,7 @@ static void test_pass(void)
     memory_destroy(&memory);
 }
 
-/* Where nothing is out there is nothing to be done, and nothing is held up. */
+/* Where nothing is out there is nothing to be done. */
 static void test_nothing_out(void)
 {
     Memory memory;
@@ -178,7 +159,6 @@ static void test_nothing_out(void)
         read_pages(out, &memory, i, 1);
     }
     g_assert_true(memory.pages[3].owed);
-    g_assert_cmpint(memory.held, ==, 2);
 
     /* What was not read is not given back. */
     memory.pages[10].out = true;
@@ -214,13 +194,12 @@ static void test_distance(void)
     memory_destroy(&memory);
 }
 
-/* Who lets go too slowly is remembered, and held, until it was waited for. */
+/* Who lets go too slowly is remembered until it was waited for. */
 static void test_late(void)
 {
     const uint64_t behind = PAGE_HEAT_OUT_BEHIND;
     Memory memories[2];
     PageHeatOut *out = page_heat_out_new(&ops);
-    int held;
 
     for (int i = 0; i < 2; i++) {
         memory_init(&memories[i], 20 * WINDOW_PAGES);
@@ -240,16 +219,12 @@ static void test_late(void)
         read_pages(out, &memories[1], i * WINDOW_PAGES, 1);
     }
     g_assert(page_heat_out_late(out) == &memories[0]);
-    g_assert_cmpint(memories[0].held, ==, 1);
 
-    held = memories[1].held;
     page_heat_out_waited(out);
     g_assert_null(page_heat_out_late(out));
-    g_assert_cmpint(memories[0].held, ==, 0);
     page_heat_out_waited(out);
     read_pages(out, &memories[1], (behind + 3) * WINDOW_PAGES, 1);
     g_assert(page_heat_out_late(out) == &memories[1]);
-    g_assert_cmpint(memories[1].held, ==, held + 1);
 
     /* Nobody waits at the end. */
     page_heat_out_free(out);

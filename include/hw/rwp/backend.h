@@ -11,7 +11,8 @@
  *   suspended    tracking has stepped aside (hw/rwp/step-aside.c)
  *   active       the tracker scans at every interval
  *
- * All functions are called with the BQL held.
+ * All functions are called with the BQL held, but for rwp_backend_tracker() and
+ * rwp_backend_evictor(): by any thread that keeps the object from being freed.
  */
 
 #ifndef HW_RWP_BACKEND_H
@@ -40,7 +41,7 @@ RwpBackend *rwp_backend_find(const char *id, Error **errp);
 /* rwp_backend_id: ID of the object; owned by the object. */
 const char *rwp_backend_id(RwpBackend *backend);
 
-/* rwp_backend_tracker: never NULL; lives as long as the object. */
+/* rwp_backend_tracker: NULL until the object is complete, then as it is. */
 RwpTracker *rwp_backend_tracker(RwpBackend *backend);
 
 WorkingSetState rwp_backend_state(RwpBackend *backend);
@@ -53,7 +54,7 @@ uint32_t rwp_backend_interval(RwpBackend *backend);
 /* rwp_backend_thp: whether transparent huge pages may back the memory. */
 bool rwp_backend_thp(RwpBackend *backend);
 
-/* rwp_backend_evictor: never NULL; lives as long as the object. */
+/* rwp_backend_evictor: likewise. */
 RwpEvictor *rwp_backend_evictor(RwpBackend *backend);
 
 EvictionEngine rwp_backend_eviction_engine(RwpBackend *backend);

@@ -76,12 +76,19 @@ void rwp_evictor_free(RwpEvictor *evictor);
 void rwp_evictor_configure(RwpEvictor *evictor, const RwpEvictConfig *config);
 
 /*
- * rwp_evictor_by_hand: evict @bytes at most, rounded up to pages, of pages
- * that were idle for @min_age_ms or longer.  Only min_resident limits it.
+ * rwp_evictor_by_hand: evict @bytes at most, rounded up to the unit of
+ * rwp_evictor_new(), of pages that were idle for @min_age_ms or longer.  Only
+ * min_resident limits it.
  */
 void rwp_evictor_by_hand(RwpEvictor *evictor, const RwpReclaimEngine *engine,
                          uint64_t bytes, uint64_t min_age_ms,
                          RwpEvictDone *done, void *opaque);
+
+/*
+ * rwp_evictor_interrupt: what was asked for by hand ends after its current
+ * batch, limited by being inhibited.  By any thread, without locks.
+ */
+void rwp_evictor_interrupt(RwpEvictor *evictor);
 
 /*
  * rwp_evictor_give_back: somebody who is not the guest, and for whom the

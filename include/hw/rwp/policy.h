@@ -59,7 +59,7 @@
  * one age, or a minute of an age or more, as that; other sums saturate.
  * Nothing here locks: the owner serialises all calls.  Memory: 0.8 KiB for each
  * second of the last minute, or each epoch that is longer, and for each past
- * minute; with 8 KiB at all times, 56 KiB at an interval of 30 s and 100 KiB at
+ * minute; with 6 KiB at all times, 56 KiB at an interval of 30 s and 100 KiB at
  * 1 s or less.  An update takes some thousand additions, whatever the size of
  * the guest, and some ten thousand when a past minute is complete.
  */
