@@ -56,11 +56,21 @@ class MigratingGuest(RwpGuest):
         poll(f'{size} bytes sent', lambda:
              self.migration().get('ram', {}).get('transferred', 0) > size)
 
-    def wait_migration(self, status: str) -> None:
-        """Wait until the migration gets there, and nowhere else."""
-        ends = {'completed', 'failed', 'cancelled', status}
+    def cancel_migration(self, return_path: bool = False) -> None:
+        """
+        Cancel it.  QEMU closes the return path before it notes that this is
+        what is going on, so what is sent just then may look like a failure.
+        """
+        self.vm.cmd('migrate_cancel')
+        ends = ('cancelled', 'failed') if return_path else ('cancelled',)
+        self.wait_migration(*ends)
+
+    def wait_migration(self, *statuses: str) -> None:
+        """Wait until the migration gets to one of these, and nowhere else."""
+        ends = {'completed', 'failed', 'cancelled', *statuses}
         event = self.vm.events_wait(
             [('MIGRATION', {'data': {'status': end}}) for end in ends],
             PATIENCE)
-        if event is None or event['data']['status'] != status:
-            raise MigrationError(f'not {status}, but {self.migration()}')
+        if event is None or event['data']['status'] not in statuses:
+            raise MigrationError(f'not {" or ".join(statuses)}, but '
+                                 f'{self.migration()}')

@@ -137,8 +137,7 @@ class MoveTest(RwpTest):
         source.migrate(uri)
         source.wait_migration('active')
         source.wait_sent(2 * SLOW)
-        source.vm.cmd('migrate_cancel')
-        source.wait_migration('cancelled')
+        source.cancel_migration(return_path=move.how == 'postcopy')
         # It has got half a guest, and ends.
         destination.vm.wait()
         source.wait_state('active')

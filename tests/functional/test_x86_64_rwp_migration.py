@@ -155,8 +155,7 @@ class Migration(RwpTest):
         source.migrate(uri)
         self.check_suspended(source)
         source.wait_migration('active')
-        source.vm.cmd('migrate_cancel')
-        source.wait_migration('cancelled')
+        source.cancel_migration()
         # It has got half a guest, and ends.
         destination.vm.wait()
 
