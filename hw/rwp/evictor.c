@@ -83,17 +83,11 @@ static void set_state(RwpEvictor *e, RwpEvictState state)
     }
 }
 
-static bool inhibited(const RwpEvictor *e)
-{
-    return !rwp_tracker_started(e->em.tracker) ||
-           rwp_tracker_held(e->em.tracker);
-}
-
 /* What the thread has found, unless something else is true by now. */
 static void set_state_found(RwpEvictor *e, RwpEvictState state)
 {
     rwp_tracker_lock(e->em.tracker);
-    if (e->config.engine && !inhibited(e)) {
+    if (e->config.engine && rwp_tracker_watching(e->em.tracker)) {
         set_state(e, state);
     }
     rwp_tracker_unlock(e->em.tracker);
@@ -370,11 +364,7 @@ static void evict_cold(RwpEvictor *e)
             return;
         }
     }
-    rwp_tracker_lock(e->em.tracker);
-    if (e->config.engine && rwp_tracker_watching(e->em.tracker)) {
-        set_state(e, rwp_evict_state_decided(&decision));
-    }
-    rwp_tracker_unlock(e->em.tracker);
+    set_state_found(e, rwp_evict_state_decided(&decision));
 }
 
 /* How many times @unit there is in @bytes, rounded up. */
@@ -530,7 +520,8 @@ void rwp_evictor_tracking_changed(RwpEvictor *e)
     rwp_tracker_lock(e->em.tracker);
     if (!e->config.engine) {
         set_state(e, rwp_evict_state_off);
-    } else if (inhibited(e)) {
+    } else if (!rwp_tracker_started(e->em.tracker) ||
+               rwp_tracker_held(e->em.tracker)) {
         set_state(e, rwp_evict_state_inhibited);
     } else if (e->status.is.state == EVICTION_STATE_OFF ||
                e->status.is.state == EVICTION_STATE_INHIBITED) {
