@@ -185,20 +185,25 @@ static uint64_t address_page(const RwpTracker *t, uint64_t address)
     return (address - (uintptr_t)t->memory.host) >> t->page_shift;
 }
 
+static inline bool region_is_huge(const RwpTracker *t,
+                                  const struct page_region *region)
+{
+    /* Where all pages are larger than the host's, none is larger than that. */
+    return (region->categories & PAGE_IS_HUGE) && !t->host_shift;
+}
+
 /*
  * The pages of a region.  Regions may end within a huge page, by whose size
  * everything goes: a part of it, if armed alone, would split it.
  */
 static inline RwpPageRange region_pages(const RwpTracker *t,
                                         const struct page_region *region,
-                                        bool *huge)
+                                        bool huge)
 {
     uint64_t first = address_page(t, region->start);
     uint64_t end = address_page(t, region->end + t->memory.page_size - 1);
 
-    /* Where all pages are larger than the host's, none is larger than that. */
-    *huge = (region->categories & PAGE_IS_HUGE) && !t->host_shift;
-    if (*huge) {
+    if (huge) {
         end = ROUND_UP(end, RWP_EXTENT_PAGES);
     }
     return (RwpPageRange) {
@@ -322,25 +327,17 @@ static int arm_range(RwpTracker *t, const RwpPageRange *range,
 
 /*
  * Put the pages of regions, from @region up to @end, into t->found, as long as
- * they are as @huge as the first.  Returns the region that is not, or @end.
+ * they are as @huge as that.  Returns how many regions are.
  */
-static const struct page_region *find_alike(RwpTracker *t,
-                                            const struct page_region *region,
-                                            const struct page_region *end,
-                                            bool *huge)
+static size_t find_alike(RwpTracker *t, const struct page_region *region,
+                         const struct page_region *end, bool huge)
 {
-    RwpPageRange *found = t->found;
+    size_t nr = 0;
 
-    *found = region_pages(t, region, huge);
-    while (++region < end) {
-        bool next_huge;
-
-        *++found = region_pages(t, region, &next_huge);
-        if (next_huge != *huge) {
-            break;
-        }
+    while (region < end && region_is_huge(t, region) == huge) {
+        t->found[nr++] = region_pages(t, region++, huge);
     }
-    return region;
+    return nr;
 }
 
 /* Record the first @nr of t->found and add them to t->ranges. */
@@ -376,14 +373,13 @@ static uint64_t record_regions(RwpTracker *t, int nr, size_t *nr_ranges,
     uint64_t accessed = 0;
 
     while (region < end) {
-        const struct page_region *first = region;
-        const RwpPageRange *last;
-        bool huge;
+        bool huge = region_is_huge(t, region);
+        size_t found = find_alike(t, region, end, huge);
+        const RwpPageRange *last = &t->found[found - 1];
 
-        region = find_alike(t, first, end, &huge);
-        accessed += record_found(t, region - first, huge, nr_ranges);
-        last = &t->found[region - first - 1];
+        accessed += record_found(t, found, huge, nr_ranges);
         *reached = MAX(*reached, last->first + last->count);
+        region += found;
     }
     return accessed;
 }
@@ -469,8 +465,8 @@ static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
 static void populate_region(RwpTracker *t, const struct page_region *region,
                             uint64_t *known)
 {
-    bool huge;
-    RwpPageRange r = region_pages(t, region, &huge);
+    bool huge = region_is_huge(t, region);
+    RwpPageRange r = region_pages(t, region, huge);
 
     /*
      * Nothing is mapped up to here.  Shared pages may be in the file all the
