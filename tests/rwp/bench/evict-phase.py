@@ -11,6 +11,11 @@ two sets are not equally fast; of huge pages, on the set that was never out, as
 memory that was out comes back in small ones.  For that reason each round has a
 guest of its own, too.
 
+Slice by slice in turns with the set that changes, the guest touches another
+one, which is never cold.  An emulated machine is now faster and now slower, but
+both sets alike: throughput is the speed of the one in that of the other.  What
+would slow down both is seen by switching the evictor off and on again.
+
 usage: evict-phase.py RESULT.json [--memory NAME]... [--rounds N]
 """
 
@@ -23,16 +28,20 @@ from typing import Any, Dict, List
 
 from qemu.machine import QEMUMachine
 
-from hot_touches import hot_rate
+from hot_touches import touches
 from rwp_evict import EvictGuest
 from rwp_guest import poll
 
 
 GUEST_MIB = 320
 SET_MIB = 16
+SETS = ('hot', 'warm')    # those that are touched
 INTERVAL_SECONDS = 4
 EPOCHS_LATER = 2
-WINDOW_SECONDS = 5 * INTERVAL_SECONDS
+WINDOW_SECONDS = 3 * INTERVAL_SECONDS
+
+# Windows with the evictor off, and as many with it on, by turns.
+SWITCHED = 3
 
 # A guest this small has so small a working set that what its kernel does by
 # chance would hold up eviction at the default of 0.2 %; a huge page weighs more.
@@ -42,14 +51,26 @@ MEMORY: Dict[str, Dict[str, Any]] = {
 }
 
 
-def throughput(guest: EvictGuest, seconds: float) -> float:
-    """Pages of the hot set touched in a second of the guest's time."""
+def rates(before: Dict[str, int], after: Dict[str, int]) -> Dict[str, float]:
+    """
+    Between two answers of status: the speed of the set that changes in that of
+    the one that does not, and touches of both in a second of the guest's time.
+    """
+    done = {name: touches(name, before, after) for name in SETS}
+    speed = {name: done[name] / (after[f'{name}-busy-us'] -
+                                 before[f'{name}-busy-us']) for name in SETS}
+    return {'relative': speed['hot'] / speed['warm'],
+            'all': sum(done.values()) * 1e6 / (after['us'] - before['us'])}
+
+
+def throughput(guest: EvictGuest, seconds: float) -> Dict[str, float]:
+    """That of some time from now on."""
     before = guest.load.status()
     time.sleep(seconds)
-    return hot_rate(before, guest.load.status())
+    return rates(before, guest.load.status())
 
 
-def settled(guest: EvictGuest) -> float:
+def settled(guest: EvictGuest) -> Dict[str, float]:
     """The same of whole intervals."""
     guest.next_interval(guest.working_set()['epochs'])
     return throughput(guest, WINDOW_SECONDS)
@@ -70,7 +91,7 @@ def change(guest: EvictGuest) -> Dict[str, Any]:
     # What goes on in the rest of that interval is part of what it costs.
     before = guest.load.status()
     guest.next_interval(shown['epochs'] + EPOCHS_LATER - 1)
-    meanwhile = hot_rate(before, guest.load.status())
+    meanwhile = rates(before, guest.load.status())
     rate = throughput(guest, WINDOW_SECONDS)
     eviction = guest.eviction()
     return {'known_after_epochs': shown['epochs'] - begin,
@@ -93,8 +114,9 @@ def measure(name: str, number: int, directory: str) -> Dict[str, Any]:
     try:
         guest.boot()
         guest.load.alloc(setting['layout'], thp=setting['thp'], seed=number,
-                         hot=SET_MIB, cold=SET_MIB)
-        guest.load.ask('run hot period=0 write=30')
+                         hot=SET_MIB, warm=SET_MIB, cold=SET_MIB)
+        for running in SETS:
+            guest.load.ask(f'run {running} period=0 write=30')
         cold = guest.physical_pages('cold')
         poll('the cold set being out',
              lambda: len(guest.pages_in(cold)) < 0.02 * len(cold), 900)
@@ -104,14 +126,18 @@ def measure(name: str, number: int, directory: str) -> Dict[str, Any]:
         # Eviction with nothing to evict: how far two windows may be apart.
         beside = settled(guest)
         result = change(guest)
-        guest.set_backend('evict', 'off')
-        result['rate_after'] = settled(guest)
+        switched: Dict[str, List[Dict[str, float]]] = {'off': [], 'pageout': []}
+        for _ in range(SWITCHED):
+            for mode, windows in switched.items():
+                guest.set_backend('evict', mode)
+                windows.append(settled(guest))
         # All this has not changed a byte.
         guest.load.ask('halt')
         guest.load.verify()
     finally:
         guest.close()
-    return {'rate_without': without, 'rate_beside': beside, **result}
+    return {'rate_without': without, 'rate_beside': beside, **result,
+            'switched': switched}
 
 
 def main() -> None:

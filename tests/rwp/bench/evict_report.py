@@ -91,32 +91,42 @@ def evict_idle(results: List[Dict[str, Any]],
          'median', 'ratio', 'of medians'), rows, notes)], checks
 
 
+def _median_rates(windows: List[Dict[str, float]]) -> Dict[str, float]:
+    """Of each of the figures that they have."""
+    return {key: statistics.median(window[key] for window in windows)
+            for key in windows[0]}
+
+
 def evict_phase(results: List[Dict[str, Any]],
                 machine: Dict[str, Any]) -> Result:
     """What a guest whose cold memory became hot has lost, and for how long."""
     # pylint: disable=unused-argument
     rows, checks = [], []
     for result in results:
-        no_evictor = {'small': 'rate_after',
+        rounds = result['rounds']
+        for one in rounds:
+            one['rate_off'] = _median_rates(one['switched']['off'])
+            one['rate_on'] = _median_rates(one['switched']['pageout'])
+        no_evictor = {'small': 'rate_off',
                       'huge': 'rate_without'}[result['memory']]
-        lost = {what: [(1 - one[key] / one[reference]) * 100
-                       for one in result['rounds']]
-                for what, key, reference in (
-                    ('beside', 'rate_beside', 'rate_without'),
-                    ('meanwhile', 'rate_meanwhile', no_evictor),
-                    ('later', 'rate', no_evictor))}
+        lost = {what: [(1 - one[key][which] / one[reference][which]) * 100
+                       for one in rounds]
+                for what, which, key, reference in (
+                    ('beside', 'relative', 'rate_beside', 'rate_without'),
+                    ('meanwhile', 'relative', 'rate_meanwhile', no_evictor),
+                    ('later', 'relative', 'rate', no_evictor),
+                    ('all', 'all', 'rate_on', 'rate_off'))}
         later = statistics.median(lost['later'])
-        evicted = max(one['evicted_later'] for one in result['rounds'])
-        back = statistics.median(one['came_back']
-                                 for one in result['rounds'])
+        evicted = max(one['evicted_later'] for one in rounds)
+        back = statistics.median(one['came_back'] for one in rounds)
         rows.append((
-            result['memory'], str(len(result['rounds'])),
-            f'{back / MIB:.1f}',
-            str(max(one['known_after_epochs'] for one in result['rounds'])),
+            result['memory'], str(len(rounds)), f'{back / MIB:.1f}',
+            str(max(one['known_after_epochs'] for one in rounds)),
             f'{evicted / MIB:.1f}',
             f'{statistics.median(lost["beside"]):+.1f}',
             f'{statistics.median(lost["meanwhile"]):+.1f}', f'{later:+.1f}',
-            f'{min(lost["later"]):+.1f}', f'{max(lost["later"]):+.1f}'))
+            f'{min(lost["later"]):+.1f}', f'{max(lost["later"]):+.1f}',
+            f'{statistics.median(lost["all"]):+.1f}'))
         what = f'{result["memory"]} pages, cold memory became hot'
         checks += [
             Check(f'{what}: throughput lost {result["epochs_later"]} intervals '
@@ -128,7 +138,7 @@ def evict_phase(results: List[Dict[str, Any]],
         'Throughput when cold memory becomes hot (% lost, of no evictor)',
         ('memory', 'guests', 'came back (MiB)', 'known after (intervals)',
          'went since (MiB)', 'before', 'in the two intervals', 'after them',
-         'least', 'most'), rows)], checks
+         'least', 'most', 'both sets, evictor on'), rows)], checks
 
 
 def _between(samples: List[Dict[str, Any]], first: float, last: float

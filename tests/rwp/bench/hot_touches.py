@@ -5,11 +5,12 @@
 from typing import Dict
 
 
-def hot_touches(before: Dict[str, int], after: Dict[str, int]) -> int:
-    """Touches of the hot set between two answers of status."""
-    return sum(after[key] - before[key] for key in ('hot-reads', 'hot-writes'))
+def touches(name: str, before: Dict[str, int], after: Dict[str, int]) -> int:
+    """Touches of the set of that name between two answers of status."""
+    return sum(after[f'{name}-{kind}'] - before[f'{name}-{kind}']
+               for kind in ('reads', 'writes'))
 
 
 def hot_rate(before: Dict[str, int], after: Dict[str, int]) -> float:
-    """The same, in a second of the guest's time."""
-    return hot_touches(before, after) * 1e6 / (after['us'] - before['us'])
+    """Those of the hot set in a second of the guest's time."""
+    return touches('hot', before, after) * 1e6 / (after['us'] - before['us'])

@@ -218,17 +218,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__.rpartition('usage: ')[2])
     parser.add_argument('result')
     parser.add_argument('--part', action='append', choices=tuple(PARTS))
-    parser.add_argument('--pairs', type=int, default=5)
+    parser.add_argument('--pairs', type=int)
     args = parser.parse_args()
 
     work = os.environ['RWP_WORK']
     result: List[Dict[str, Any]] = []
+    short: List[str] = []
     for name in args.part or PARTS:
-        result.append(measure(name, args.pairs, f'{work}/guest-{name}'))
+        pairs = args.pairs or PARTS[name].pairs
+        result.append(measure(name, pairs, f'{work}/guest-{name}'))
+        if len(result[-1]['heat']) < pairs:
+            short.append(name)
         # What is known is known, should the next one fail.
         with open(args.result, 'w', encoding='utf8') as file:
             json.dump(result, file, indent=1)
-    short = [part['part'] for part in result if len(part['heat']) < args.pairs]
     if short:
         sys.exit(f'migration: too many guests were lost: {", ".join(short)}')
 

@@ -12,7 +12,7 @@ spread is that of the ratios of the pairs.
 import statistics
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
-from hot_touches import hot_touches
+from hot_touches import touches
 import limits
 from limits import Check
 from table import Table
@@ -52,10 +52,10 @@ def _lost_ms(run: Run) -> float:
     def spent(first: Dict[str, int], last: Dict[str, int]
               ) -> Tuple[int, int]:
         return (last['hot-busy-us'] - first['hot-busy-us'],
-                hot_touches(first, last))
-    us, touches = spent(*run['load'])
-    quiet_us, quiet_touches = spent(*run['quiet'])
-    return (us - touches * quiet_us / quiet_touches) / 1000
+                touches('hot', first, last))
+    us, done = spent(*run['load'])
+    quiet_us, quiet_done = spent(*run['quiet'])
+    return (us - done * quiet_us / quiet_done) / 1000
 
 
 def _faults_percent(run: Run) -> float:
