@@ -34,10 +34,15 @@ build vm:
 demo:
 	@$S/demo
 
-check:
+# A fresh machine may have no Python yet, which some of the scripts are written in.
+.PHONY: python
+python:
+	@[ -x /usr/bin/python3 ] || $S/packages
+
+check: python
 	@$S/check $(foreach t,$(T),--only $t)
 
-check-full:
+check-full: python
 	@$S/check --full
 
 bench:
@@ -45,19 +50,19 @@ bench:
 	@$S/build
 	@/usr/bin/python3 tests/rwp/bench/run.py
 
-soak:
+soak: python
 	@$S/check --soak $(or $(MINUTES),60)
 
 shell: build
 	@$S/vm-run --shell
 
-series:
+series: python
 	@$S/series
 
-series-check:
+series-check: python
 	@$S/series-check
 
-checkpatch:
+checkpatch: python
 	@$S/checkpatch
 
 clean:

@@ -6,6 +6,9 @@
 
 set -euo pipefail
 
+# What root needs to install packages is there, which plain `su` leaves out.
+export PATH=$PATH:/usr/sbin:/sbin
+
 RWP_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 RWP_SCRIPTS=$RWP_TOP/scripts/rwp
 
