@@ -147,8 +147,14 @@ static void measure(PageHeatOrder *order, const PageHeatSync *sync)
     }
 
     if (order->hold != PAGE_HEAT_HOLD_NONE) {
-        /* At least that: some pages were written to more than once. */
-        order->write_rate = sync->written * 1000.0 / ms;
+        uint64_t to_send = sync->hot - MIN(sync->hot, sync->threshold);
+
+        /*
+         * Of what was written to, the share that will have been sent when the
+         * rest fits.  At least that: some pages were written to more than once.
+         */
+        order->write_rate = sync->written * 1000.0 / ms * to_send /
+                            MAX(sync->hot, 1);
         order->measured = true;
     } else if (order->sent >= WORTH_A_SYNC) {
         double clean = order->hot_set - MIN(order->hot_set, order->dirty);

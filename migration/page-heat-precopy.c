@@ -34,6 +34,9 @@ struct PageHeatPrecopy {
     bool syncing;
     bool keep;
     PageHeatFold fold;
+    /* Pages sent since the beginning; mig_stats has the same. */
+    uint64_t hot_pages;
+    uint64_t cold_pages;
     /* While a block is merged: its bitmap, and the copy of its clear_bmap. */
     unsigned long *bmap;
     unsigned long *unwatched;
@@ -274,11 +277,15 @@ void page_heat_precopy_watch(PageHeatPrecopy *heat)
 void page_heat_precopy_sent(PageHeatPrecopy *heat, RAMBlock *block,
                             unsigned long page)
 {
-    page_heat_order_sent(&heat->order, qemu_target_page_size());
+    /* Once there is nothing to order, the guest waits: keep it short. */
+    if (!heat->order.ended) {
+        page_heat_order_sent(&heat->order, qemu_target_page_size());
+    }
+    /* Only this counts them, so it need not be atomic. */
     if (test_bit(page, block->hot_bmap)) {
-        stat64_add(&mig_stats.page_heat_hot_pages, 1);
+        stat64_set(&mig_stats.page_heat_hot_pages, ++heat->hot_pages);
     } else {
-        stat64_add(&mig_stats.page_heat_cold_pages, 1);
+        stat64_set(&mig_stats.page_heat_cold_pages, ++heat->cold_pages);
     }
 }
 

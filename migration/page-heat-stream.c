@@ -30,7 +30,7 @@
 #include "migration/misc.h"
 #include "migration/page-heat.h"
 #include "migration/register.h"
-#include "system/runstate.h"
+#include "migration/snapshot.h"
 #include "options.h"
 #include "page-heat-code.h"
 #include "page-heat-room.h"
@@ -350,7 +350,7 @@ static int load_cleanup(void *opaque)
 /* A snapshot may be loaded when much else has happened. */
 static bool is_active(void *opaque)
 {
-    return migrate_page_heat() && !runstate_check(RUN_STATE_SAVE_VM);
+    return migrate_page_heat() && !snapshot_is_being_saved();
 }
 
 static const SaveVMHandlers handlers = {

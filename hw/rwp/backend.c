@@ -683,6 +683,9 @@ static void rwp_backend_set_tracking(Object *obj, int value, Error **errp)
                 return;
             }
             run_untracked(rwp, err);
+        } else if (!rwp->is_ready) {
+            /* machine_ready() is not to think that it failed. */
+            set_state(rwp, WORKING_SET_STATE_OFF, NULL);
         }
     }
     rwp->tracking = value;

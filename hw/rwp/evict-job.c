@@ -23,13 +23,6 @@ void rwp_evict_count_add(RwpEvictCount *sum, const RwpEvictCount *count)
     sum->ns += count->ns;
 }
 
-uint64_t rwp_evict_resident(const RwpEvictMemory *em, const RwpAgeMap *map)
-{
-    uint64_t present = rwp_age_map_present(map);
-
-    return present - MIN(present, rwp_out_map_out(em->outs));
-}
-
 unsigned rwp_evict_min_age(const RwpAgeMap *map, uint64_t idle_ms)
 {
     return rwp_age_map_idle_age(map, MIN(idle_ms, INT64_MAX / SCALE_MS) *
@@ -57,6 +50,7 @@ static void run_ages(RwpEvictMemory *em, RwpEvictJob *whole, unsigned min_age,
     } while (go_on);
     whole->budget = job.budget;
     whole->stopped = job.stopped;
+    whole->kept_enough |= job.kept_enough;
 }
 
 /* How many pages of each age may go.  Returns how many in all. */

@@ -23,7 +23,13 @@ typedef struct NumberProperty {
     void (*set)(RwpEvictConfig *config, uint64_t value);
 } NumberProperty;
 
-/* A property that is a number of bytes, without bounds; 0 means "no limit". */
+/*
+ * Numbers of bytes end here, for a visitor makes a huge number of a negative
+ * one.
+ */
+#define SIZE_MAX_BYTES ((uint64_t)INT64_MAX)
+
+/* A property that is a number of bytes; 0 means "no limit". */
 typedef struct SizeProperty {
     const char *name;
     const char *description;
@@ -153,10 +159,19 @@ static void set_size(Object *obj, Visitor *v, const char *name, void *opaque,
     const SizeProperty *property = opaque;
     RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
     RwpEvictConfig config = *rwp_backend_evict_config(rwp);
+    uint64_t *bytes = (void *)&config + property->offset;
 
-    if (visit_type_size(v, name, (void *)&config + property->offset, errp)) {
-        rwp_backend_set_evict_config(rwp, &config);
+    if (!visit_type_size(v, name, bytes, errp)) {
+        return;
     }
+    if (*bytes > SIZE_MAX_BYTES) {
+        error_setg(errp, "property '%s' of " TYPE_MEMORY_BACKEND_RWP
+                   " doesn't take value '%" PRId64 "', it must be between 0"
+                   " and %" PRIu64 " bytes", name, (int64_t)*bytes,
+                   SIZE_MAX_BYTES);
+        return;
+    }
+    rwp_backend_set_evict_config(rwp, &config);
 }
 
 static void get_percent(Object *obj, Visitor *v, const char *name,
@@ -197,7 +212,8 @@ static void set_percent(Object *obj, Visitor *v, const char *name,
                    " percent", name, percent, 1.0 / property->parts);
         return;
     }
-    if (config.host_pressure && rwp_host_pressure(errp) < 0) {
+    if (parts == &config.host_pressure && *parts &&
+        rwp_host_pressure(errp) < 0) {
         error_prepend(errp, "property '%s' of " TYPE_MEMORY_BACKEND_RWP
                       " cannot be used: ", name);
         return;

@@ -19,6 +19,7 @@ static EvictionLimit carry_out(const RwpEvictRequest *request,
 
     job->min_age = rwp_evict_min_age(map, request->min_age_ms);
     job->budget = MIN(request->pages, room);
+    job->keep = min_resident;
     rwp_out_map_retry(em->outs);
     rwp_tracker_unlock(em->tracker);
 
@@ -39,7 +40,7 @@ static EvictionLimit carry_out(const RwpEvictRequest *request,
         return EVICTION_LIMIT_INHIBITED;
     }
     if (!job->budget) {
-        return room < request->pages && min_resident ?
+        return (room < request->pages || job->kept_enough) && min_resident ?
                EVICTION_LIMIT_MIN_RESIDENT : EVICTION_LIMIT_NONE;
     }
     if (job->count.kept && request->engine->blocked()) {

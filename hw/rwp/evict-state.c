@@ -23,6 +23,20 @@ const RwpEvictState rwp_evict_state_no_pressure = {
     .state = EVICTION_STATE_LIMITED, .limit = EVICTION_LIMIT_HOST_PRESSURE,
 };
 
+const RwpEvictState rwp_evict_state_pressure_unknown = {
+    .state = EVICTION_STATE_LIMITED,
+    .limit = EVICTION_LIMIT_HOST_PRESSURE,
+    .reason = "the host no longer tells its memory pressure"
+              " (/proc/pressure/memory)",
+};
+
+const RwpEvictState rwp_evict_state_kept_some = {
+    .state = EVICTION_STATE_LIMITED,
+    .limit = EVICTION_LIMIT_KEPT,
+    .reason = "the host's kernel keeps some of what it is asked to page out:"
+              " memory is pinned, or may not be swapped",
+};
+
 const RwpEvictState rwp_evict_state_kept = {
     .state = EVICTION_STATE_STUCK,
     .limit = EVICTION_LIMIT_KEPT,
@@ -63,7 +77,7 @@ static const char *reason_for_none(const RwpPolicyDecision *d)
                " apart: make one longer or the other shorter";
     }
     return d->refaulted > d->allowed ?
-           "too much of what went comes back" :
+           "too much of what is out comes back" :
            "of no age that is known yet would little enough come back";
 }
 

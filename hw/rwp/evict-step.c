@@ -51,6 +51,13 @@ static uint64_t npages_of(const RwpEvictMemory *em)
     return em->memory.size / em->memory.page_size;
 }
 
+uint64_t rwp_evict_resident(const RwpEvictMemory *em, const RwpAgeMap *map)
+{
+    uint64_t present = rwp_age_map_present(map);
+
+    return present - MIN(present, rwp_out_map_out(em->outs));
+}
+
 /* Does what the kernel says of accesses tell of the guest?  Lock held. */
 static bool may_go_on(const RwpEvictMemory *em, const RwpEvictJob *job)
 {
@@ -113,23 +120,54 @@ static const RwpAgeMap *find_cold(RwpEvictMemory *em, RwpEvictJob *job,
     return NULL;
 }
 
-/* Pages of a huge page that may only go together. */
-static bool cuts_huge_page(const RwpPageRange *r)
+static void leave_part(RwpEvictMemory *em, RwpEvictJob *job, uint64_t first,
+                       uint64_t end)
 {
-    return !QEMU_IS_ALIGNED(r->first, RWP_EXTENT_PAGES) ||
-           !QEMU_IS_ALIGNED(r->count, RWP_EXTENT_PAGES);
+    if (first < end) {
+        job->count.huge += end - first;
+        rwp_out_map_set_kept(em->outs, first, end - first);
+    }
+}
+
+/* Pages of a huge page may only go together: what is less stays. */
+static void trim_to_huge_pages(RwpEvictMemory *em, RwpEvictJob *job,
+                               RwpPageRange *r)
+{
+    uint64_t end = r->first + r->count;
+    uint64_t first = MIN(QEMU_ALIGN_UP(r->first, RWP_EXTENT_PAGES), end);
+    uint64_t last = MAX(QEMU_ALIGN_DOWN(end, RWP_EXTENT_PAGES), first);
+
+    leave_part(em, job, r->first, first);
+    leave_part(em, job, last, end);
+    *r = (RwpPageRange) { .first = first, .count = last - first };
 }
 
 /*
- * Pages that are cold by the age map, and of which the kernel tells
- * @categories now: no more than the budget allows are added to @stretch.
- * Returns false if some had to be left for that.
+ * Pages that may still be added to @stretch.  What is in may have become less
+ * than it was when the budget was made: the host pages out by itself, too.
  */
-static bool take(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
-                 const RwpPageRange *cold, uint64_t categories)
+static uint64_t pages_left(const RwpEvictMemory *em, RwpEvictJob *job,
+                           const Stretch *stretch, const RwpAgeMap *map)
 {
     uint64_t left = job->budget - stretch->pages;
+    uint64_t in = rwp_evict_resident(em, map);
+    uint64_t room = in - MIN(in, job->keep + stretch->pages);
+
+    job->kept_enough |= room < left;
+    return MIN(left, room);
+}
+
+/*
+ * Pages that are cold by @map, and of which the kernel tells @categories now:
+ * no more than may go are added to @stretch.  Returns false if some had to be
+ * left for that.
+ */
+static bool take(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
+                 const RwpAgeMap *map, const RwpPageRange *cold,
+                 uint64_t categories)
+{
     RwpPageRange r = *cold;
+    uint64_t left, all;
 
     if (categories & PAGE_IS_ACCESSED) {
         job->count.accessed += r.count;
@@ -143,22 +181,20 @@ static bool take(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
         rwp_out_map_set_out(em->outs, r.first, r.count);
         return true;
     }
+    left = pages_left(em, job, stretch, map);
     if ((categories & PAGE_IS_HUGE) &&
         em->memory.page_size == qemu_real_host_page_size()) {
-        if (cuts_huge_page(&r)) {
-            job->count.huge += r.count;
-            rwp_out_map_set_kept(em->outs, r.first, r.count);
-            return true;
-        }
+        trim_to_huge_pages(em, job, &r);
         left = QEMU_ALIGN_DOWN(left, RWP_EXTENT_PAGES);
     }
-    r.count = MIN(r.count, left);
+    all = r.count;
+    r.count = MIN(all, left);
     if (r.count) {
         stretch->nr = rwp_page_range_append(stretch->ranges, stretch->nr,
                                             r.first, r.count, 0);
         stretch->pages += r.count;
     }
-    return r.count == cold->count;
+    return r.count == all;
 }
 
 /* As above, for all cold pages of [@from, @end). */
@@ -172,7 +208,7 @@ static bool take_cold(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
         from = cold.first + cold.count;
         job->next = cold.first;
         if (stretch->nr == ARRAY_SIZE(stretch->ranges) ||
-            !take(em, job, stretch, &cold, categories)) {
+            !take(em, job, stretch, map, &cold, categories)) {
             return false;
         }
         job->next = from;

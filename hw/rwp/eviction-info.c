@@ -59,13 +59,18 @@ static void add_what_if(WorkingSetWhatIfList ***tail, RwpBackend *backend,
     RAMBlock *block = MEMORY_BACKEND(backend)->mr.ram_block;
     uint64_t page_size = qemu_ram_pagesize(block);
     WorkingSetWhatIf *entry = g_new0(WorkingSetWhatIf, 1);
-    uint64_t min_age = DIV_ROUND_UP(seconds * UINT64_C(1000),
-                                    rwp_backend_interval(backend));
+    uint64_t ms = seconds * UINT64_C(1000);
+    uint64_t min_age = DIV_ROUND_UP(ms, rwp_backend_interval(backend));
+    /* Intervals may have been shorter, or ended early. */
+    unsigned known = rwp_evict_min_age(map, ms);
     RwpPolicyWhatIf what_if;
 
     entry->seconds = seconds;
+    if (known <= RWP_AGE_LIMIT) {
+        min_age = MAX(min_age, known);
+    }
     entry->min_age = min_age;
-    entry->complete = min_age <= RWP_AGE_LIMIT &&
+    entry->complete = known <= RWP_AGE_LIMIT && min_age <= RWP_AGE_LIMIT &&
                       min_age < rwp_age_map_epochs(map);
     if (entry->complete) {
         rwp_policy_what_if(rwp_evictor_policy(rwp_backend_evictor(backend)),

@@ -21,8 +21,8 @@
 #include "hw/rwp/host-pressure.h"
 #include "trace.h"
 
-/* 1/STUCK_SHARE of the memory kept by the host is more than what I/O pins. */
-#define STUCK_SHARE 64
+/* 1/KEPT_SHARE of the memory kept by the host is more than what I/O pins. */
+#define KEPT_SHARE 64
 
 struct RwpEvictor {
     RwpEvictMemory em;
@@ -52,8 +52,9 @@ struct RwpEvictor {
     QSIMPLEQ_HEAD(, RwpEvictRequest) requests;
     RwpEvictReturn *returns;
 
-    /* Only used by the thread: the engine that made pages go. */
-    const RwpReclaimEngine *last_engine;
+    /* Only used by the thread. */
+    const RwpReclaimEngine *last_engine;    /* that made pages go */
+    bool stuck;                 /* the host took nothing when asked last */
 };
 
 static void configure_policy(RwpEvictor *e)
@@ -306,12 +307,54 @@ static bool until_interrupted(void *opaque, uint64_t pages)
     return until_stopped(e, pages) && !qatomic_read(&e->interrupted);
 }
 
-/* Is the host short of memory, as far as that matters? */
-static bool under_pressure(uint32_t wanted)
+/*
+ * Is the host short of memory, as far as that matters?  If not, sets @state to
+ * what follows.
+ */
+static bool under_pressure(uint32_t wanted, RwpEvictState *state)
 {
     int pressure = wanted ? rwp_host_pressure(NULL) : 0;
 
+    *state = pressure < 0 ? rwp_evict_state_pressure_unknown
+                          : rwp_evict_state_no_pressure;
     return pressure >= 0 && pressure >= wanted;
+}
+
+/* How many times @unit there is in @bytes, rounded up. */
+static uint64_t units(uint64_t bytes, uint64_t unit)
+{
+    return bytes / unit + !!(bytes % unit);
+}
+
+/*
+ * Have go what @job says, and see what the host makes of it.  Returns false,
+ * with @state set, if that is what keeps more from going.
+ */
+static bool run_job(RwpEvictor *e, RwpEvictJob *job, const RwpAgeMap *map,
+                    RwpEvictState *state)
+{
+    const char *blocked = job->engine->blocked();
+    bool much;
+
+    if (!blocked && job->budget) {
+        e->last_engine = job->engine;
+        rwp_evict_job_run(&e->em, job, account);
+        /* There was room for a part of it, maybe. */
+        blocked = job->count.kept ? job->engine->blocked() : NULL;
+    }
+    if (blocked) {
+        *state = rwp_evict_state_blocked(blocked);
+        return false;
+    }
+    if (job->count.batches) {
+        e->stuck = !job->count.evicted;
+    }
+    rwp_tracker_lock(e->em.tracker);
+    much = rwp_out_map_kept(e->em.outs) >
+           rwp_age_map_present(map) / KEPT_SHARE;
+    rwp_tracker_unlock(e->em.tracker);
+    *state = e->stuck ? rwp_evict_state_kept : rwp_evict_state_kept_some;
+    return !much;
 }
 
 /* An epoch has ended: have go what the policy allows. */
@@ -321,8 +364,8 @@ static void evict_cold(RwpEvictor *e)
     RwpEvictConfig config;
     RwpEvictJob job = { .go_on = pace, .opaque = e };
     const RwpAgeMap *map;
-    const char *blocked;
-    bool watching, decided, nothing, stuck;
+    RwpEvictState state;
+    bool watching, decided;
 
     map = rwp_tracker_lock(e->em.tracker);
     decision = e->decision;
@@ -331,8 +374,12 @@ static void evict_cold(RwpEvictor *e)
     watching = rwp_tracker_watching(e->em.tracker);
     job.engine = config.engine;
     job.budget = decision.budget / e->em.memory.page_size;
+    job.keep = units(MAX(config.min_resident, config.target_resident),
+                     e->em.memory.page_size);
     job.min_age = cold_age(e, map);
-    nothing = nothing_cold(e, map, job.min_age);
+    if (nothing_cold(e, map, job.min_age)) {
+        job.budget = 0;
+    }
     rwp_tracker_unlock(e->em.tracker);
 
     if (!config.engine || (watching && !decided)) {
@@ -342,35 +389,13 @@ static void evict_cold(RwpEvictor *e)
         return;
     }
     if (decision.cold_age != RWP_POLICY_NONE && job.min_age <= RWP_AGE_LIMIT) {
-        if (!under_pressure(config.host_pressure)) {
-            set_state_found(e, rwp_evict_state_no_pressure);
-            return;
-        }
-        blocked = config.engine->blocked();
-        if (blocked) {
-            set_state_found(e, rwp_evict_state_blocked(blocked));
-            return;
-        }
-        e->last_engine = config.engine;
-        if (job.budget && !nothing) {
-            rwp_evict_job_run(&e->em, &job, account);
-        }
-        rwp_tracker_lock(e->em.tracker);
-        stuck = !job.count.evicted && rwp_out_map_kept(e->em.outs) >
-                rwp_age_map_present(map) / STUCK_SHARE;
-        rwp_tracker_unlock(e->em.tracker);
-        if (stuck) {
-            set_state_found(e, rwp_evict_state_kept);
+        if (!under_pressure(config.host_pressure, &state) ||
+            !run_job(e, &job, map, &state)) {
+            set_state_found(e, state);
             return;
         }
     }
     set_state_found(e, rwp_evict_state_decided(&decision));
-}
-
-/* How many times @unit there is in @bytes, rounded up. */
-static uint64_t units(uint64_t bytes, uint64_t unit)
-{
-    return bytes / unit + !!(bytes % unit);
 }
 
 /* What was asked for by hand. */
@@ -595,6 +620,10 @@ void rwp_evictor_status(const RwpEvictor *e, RwpEvictStatus *status)
 {
     *status = e->status;
     status->out = rwp_out_map_out(e->em.outs);
+    status->cold_age = cold_age(e, rwp_tracker_map(e->em.tracker));
+    if (status->cold_age > RWP_AGE_LIMIT) {
+        status->cold_age = RWP_POLICY_NONE;
+    }
 }
 
 const RwpOutMap *rwp_evictor_outs(const RwpEvictor *e)

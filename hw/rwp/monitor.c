@@ -198,8 +198,10 @@ qmp_evict_cold_memory(const char *id, uint64_t bytes, bool has_min_age,
     if (!backend) {
         return NULL;
     }
-    if (!bytes) {
-        error_setg(errp, "Parameter 'bytes' is 0, it must be at least 1");
+    /* The visitor makes a huge number of a negative one. */
+    if (!bytes || bytes > INT64_MAX) {
+        error_setg(errp, "Parameter 'bytes' is %" PRId64 ", it must be at least"
+                   " 1", (int64_t)bytes);
         return NULL;
     }
     engine = rwp_backend_check_eviction(backend, errp);

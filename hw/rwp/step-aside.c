@@ -22,6 +22,7 @@
 #include "migration/client-options.h"
 #include "migration/misc.h"
 #include "migration/register.h"
+#include "migration/snapshot.h"
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
 #include "system/runstate.h"
@@ -92,7 +93,7 @@ static int save_prepare(void *opaque, Error **errp)
         stand_aside("live update (CPR)", true);
     } else if (migrate_background_snapshot()) {
         stand_aside("background snapshot", true);
-    } else if (runstate_check(RUN_STATE_SAVE_VM)) {
+    } else if (snapshot_is_being_saved()) {
         stand_aside("snapshot", false);
     } else {
         stand_aside("outgoing migration", false);

@@ -384,10 +384,14 @@ static void snapshot(QTestState *qts, const char *command)
             command);
 }
 
-/* A snapshot has none of it, whatever the capability was or is. */
+/*
+ * A snapshot has none of it, whatever the capability was or is, and whether the
+ * guest ran or not.
+ */
 static void test_snapshot(void)
 {
-    for (int saved = 0; saved < 2; saved++) {
+    for (int n = 0; n < 4; n++) {
+        bool saved = n & 1, stopped = n & 2;
         g_autofree char *path = rwp_temp_name("qcow2");
         RwpVm *vm = start_source(rwp_memory("anon"));
         QTestState *qts = vm->qts;
@@ -406,6 +410,9 @@ static void test_snapshot(void)
                                  " 'arguments': { 'driver': 'qcow2',"
                                  " 'file': 'file', 'node-name': 'state' } }");
 
+        if (stopped) {
+            qtest_qmp_assert_success(qts, "{ 'execute': 'stop' }");
+        }
         set_capability(qts, "page-heat", saved);
         snapshot(qts, "snapshot-save");
         rwp_wait_state(qts, "ram0", "active");

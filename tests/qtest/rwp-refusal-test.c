@@ -483,10 +483,14 @@ static const struct {
     { "working-set-window", { "0", "86401", "-1", "4294967297" },
       { "1", "86400" } },
     { "min-age", { "-1", "4294967296", "'x'" }, { "0", "120" } },
-    { "max-rate", { "'x'" }, { "0", "4096" } },
-    { "min-resident", { "'x'" }, { "0", "4096" } },
-    { "target-resident", { "'x'" }, { "0", "4096" } },
-    { "write-budget", { "'x'" }, { "0", "4096" } },
+    { "max-rate", { "'x'", "-1", "9223372036854775808" },
+      { "0", "4096", "9223372036854775807" } },
+    { "min-resident", { "'x'", "-1", "9223372036854775808" },
+      { "0", "4096", "9223372036854775807" } },
+    { "target-resident", { "'x'", "-1", "9223372036854775808" },
+      { "0", "4096", "9223372036854775807" } },
+    { "write-budget", { "'x'", "-1", "9223372036854775808" },
+      { "0", "4096", "9223372036854775807" } },
     { "host-pressure", { "-0.1", "100.1", "'x'" }, { "0" } },
     { "evict", { "'often'", "1" }, { "'pageout'", "'off'" } },
 };
@@ -577,6 +581,9 @@ static void test_evict_command(void)
     rwp_assert_error(vm->qts, "Parameter 'bytes'", "{ 'execute':"
                      " 'evict-cold-memory', 'arguments': { 'id': 'ram0',"
                      " 'bytes': 0 } }");
+    rwp_assert_error(vm->qts, "Parameter 'bytes' is -1,", "{ 'execute':"
+                     " 'evict-cold-memory', 'arguments': { 'id': 'ram0',"
+                     " 'bytes': -1 } }");
     rwp_assert_error(vm->qts, "", "{ 'execute': 'evict-cold-memory',"
                      " 'arguments': { 'id': 'ram0' } }");
     rwp_assert_error(vm->qts, "", "{ 'execute': 'evict-cold-memory',"

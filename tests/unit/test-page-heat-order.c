@@ -300,9 +300,18 @@ static void test_outlook(void)
     g_assert_cmpint(order_after(sync, false).outlook, ==,
                     PAGE_HEAT_OUTLOOK_CONVERGES);
 
-    /* It does not: bandwidth is 100 MiB/s, written to was at least 1 MiB/s. */
+    /* It does but for one byte, which comes back slowly, however much it is. */
     sync.hot++;
-    sync.written = 10 * MiB;
+    sync.written = 800 * MiB;
+    g_assert_cmpint(order_after(sync, false).outlook, ==,
+                    PAGE_HEAT_OUTLOOK_UNKNOWN);
+
+    /*
+     * It does not: bandwidth is 100 MiB/s, written to was at least 2 MiB/s, and
+     * half of that is to be sent.
+     */
+    sync.hot = 2 * sync.threshold;
+    sync.written = 20 * MiB;
     order = order_after(sync, false);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
     g_assert_cmpuint(order.bandwidth, ==, 100 * MiB);
@@ -310,7 +319,7 @@ static void test_outlook(void)
     g_assert_cmpuint(page_heat_order_throttle(&order, 0, 50), ==, 0);
 
     /* 80 MiB/s are more than half of the bandwidth: five eighths will do. */
-    sync.written = 800 * MiB;
+    sync.written = 1600 * MiB;
     order = order_after(sync, false);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
     g_assert_cmpuint(page_heat_order_throttle(&order, 0, 50), ==, 38);

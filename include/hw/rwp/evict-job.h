@@ -5,8 +5,8 @@
  *
  * hw/rwp/evict-step.h does a stretch; here steps are put together until the
  * job is done, has used up its budget, or is told to stop.  In the job that is
- * given, count, budget and stopped are those of all steps when it returns;
- * next is not used.
+ * given, count, budget, stopped and kept_enough are those of all steps when it
+ * returns; next is not used.
  *
  * Locking: called without locks, by one thread at a time for each memory.
  * Takes the tracker's lock for short moments.
@@ -27,14 +27,9 @@ typedef void RwpEvictAccount(void *opaque, const RwpEvictCount *count,
 /* rwp_evict_count_add: add @count to @sum. */
 void rwp_evict_count_add(RwpEvictCount *sum, const RwpEvictCount *count);
 
-/* Both of these: with the tracker's lock held. */
-
-/* rwp_evict_resident: pages that are in. */
-uint64_t rwp_evict_resident(const RwpEvictMemory *em, const RwpAgeMap *map);
-
 /*
  * rwp_evict_min_age: the smallest age of pages that were idle for @idle_ms, see
- * hw/rwp/age-map.h.
+ * hw/rwp/age-map.h.  With the tracker's lock held.
  */
 unsigned rwp_evict_min_age(const RwpAgeMap *map, uint64_t idle_ms);
 

@@ -31,8 +31,12 @@ extern const RwpEvictState rwp_evict_state_learning;
 /* The host is not short of memory. */
 extern const RwpEvictState rwp_evict_state_no_pressure;
 
-/* The host was given pages and kept them. */
+/* It does not say whether it is. */
+extern const RwpEvictState rwp_evict_state_pressure_unknown;
+
+/* The host was given pages and kept them, or a good part of them. */
 extern const RwpEvictState rwp_evict_state_kept;
+extern const RwpEvictState rwp_evict_state_kept_some;
 
 /* rwp_evict_state_blocked: the engine cannot work, for @reason. */
 RwpEvictState rwp_evict_state_blocked(const char *reason);

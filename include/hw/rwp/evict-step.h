@@ -38,6 +38,7 @@ typedef struct RwpEvictJob {
     unsigned min_age;
     unsigned max_age;
     uint64_t budget;            /* pages that may go yet */
+    uint64_t keep;              /* pages that are to stay in, at least */
     uint64_t next;              /* page that the next step begins with */
     bool held;                  /* while the tracker is held, and only then */
 
@@ -55,7 +56,11 @@ typedef struct RwpEvictJob {
 
     RwpEvictCount count;        /* of all steps so far */
     bool stopped;               /* go_on() said so */
+    bool kept_enough;           /* the budget was more than @keep allowed for */
 } RwpEvictJob;
+
+/* rwp_evict_resident: pages that are in.  With the tracker's lock held. */
+uint64_t rwp_evict_resident(const RwpEvictMemory *em, const RwpAgeMap *map);
 
 /*
  * rwp_evict_step: do the next step of @job.  Called without locks, by one
