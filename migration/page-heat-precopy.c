@@ -277,16 +277,35 @@ void page_heat_precopy_watch(PageHeatPrecopy *heat)
 void page_heat_precopy_sent(PageHeatPrecopy *heat, RAMBlock *block,
                             unsigned long page)
 {
-    /* Once there is nothing to order, the guest waits: keep it short. */
-    if (!heat->order.ended) {
-        page_heat_order_sent(&heat->order, qemu_target_page_size());
-    }
+    page_heat_order_sent(&heat->order, qemu_target_page_size());
     /* Only this counts them, so it need not be atomic. */
     if (test_bit(page, block->hot_bmap)) {
         stat64_set(&mig_stats.page_heat_hot_pages, ++heat->hot_pages);
     } else {
         stat64_set(&mig_stats.page_heat_cold_pages, ++heat->cold_pages);
     }
+}
+
+void page_heat_precopy_rest(PageHeatPrecopy *heat)
+{
+    RAMBlock *block;
+
+    if (!heat) {
+        return;
+    }
+    RAMBLOCK_FOREACH_NOT_IGNORED(block) {
+        if (block->hot_bmap) {
+            unsigned long pages = used_pages(block);
+            uint64_t hot = page_heat_order_count(block->bmap, block->hot_bmap,
+                                                 pages);
+
+            heat->hot_pages += hot;
+            heat->cold_pages += bitmap_count_one(block->bmap, pages) - hot;
+            g_clear_pointer(&block->hot_bmap, g_free);
+        }
+    }
+    stat64_set(&mig_stats.page_heat_hot_pages, heat->hot_pages);
+    stat64_set(&mig_stats.page_heat_cold_pages, heat->cold_pages);
 }
 
 void page_heat_precopy_pass_done(PageHeatPrecopy *heat)

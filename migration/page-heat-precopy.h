@@ -69,6 +69,14 @@ void page_heat_precopy_watch(PageHeatPrecopy *heat);
 void page_heat_precopy_sent(PageHeatPrecopy *heat, RAMBlock *block,
                             unsigned long page);
 
+/*
+ * page_heat_precopy_rest: the guest is stopped, and all that is dirty is about
+ * to be sent, in any order.  It counts as sent, and all blocks lose their
+ * hot_bmap, so that nothing is spent on the order of pages that the guest waits
+ * for.  @heat may be NULL.
+ */
+void page_heat_precopy_rest(PageHeatPrecopy *heat);
+
 /* page_heat_precopy_pass_done: the search went round and found nothing. */
 void page_heat_precopy_pass_done(PageHeatPrecopy *heat);
 

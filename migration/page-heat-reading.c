@@ -92,6 +92,19 @@ static void unref_region(gpointer region)
     memory_region_unref(region);
 }
 
+/* Nothing goes out during a migration but what it gives back. */
+static bool may_be_out(RAMBlock *block)
+{
+    PageHeat *heat = page_heat_of(block);
+
+    /* What is in such pages is never out, or is nobody's to know. */
+    if (!heat || qemu_ram_pagesize(block) > PAGE_HEAT_OUT_WINDOW ||
+        qemu_target_page_size() % PAGE_HEAT_OUT_GRAIN) {
+        return false;
+    }
+    return PAGE_HEAT_GET_CLASS(heat)->out(heat, 0, block->used_length);
+}
+
 PageHeatReading *page_heat_reading_start(void)
 {
     PageHeatReading *reading;
@@ -126,10 +139,7 @@ void page_heat_reading_page(PageHeatReading *reading, RAMBlock *block,
 
     if (reading->block != block) {
         reading->block = block;
-        /* What is in such pages is never out, or is nobody's to know. */
-        reading->skip = !page_heat_of(block) ||
-                        qemu_ram_pagesize(block) > PAGE_HEAT_OUT_WINDOW ||
-                        page_size % PAGE_HEAT_OUT_GRAIN;
+        reading->skip = !may_be_out(block);
         if (!reading->skip && !g_ptr_array_find(reading->held, block->mr,
                                                 NULL)) {
             /*

@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include <sys/mman.h>
 #include "rwp-evict-guest.h"
 
 /* Time between two scans. */
@@ -67,12 +68,13 @@ static void policy_epoch(EvictGuest *g, unsigned seconds)
 }
 
 /* A guest of which enough is known that all but the hot pages could go. */
-static bool start_learned(EvictGuest *g, const char *options)
+static bool start_learned_on(EvictGuest *g, const RwpMemory *memory,
+                             const char *options)
 {
     g_autofree char *all = g_strdup_printf("tracking=on," EPOCH ",min-age=600"
                                            "%s", options);
 
-    if (!evict_guest_start(g, rwp_memory("anon"), all)) {
+    if (!evict_guest_start(g, memory, all)) {
         return false;
     }
     evict_fill(g, 0, NPAGES);
@@ -80,6 +82,11 @@ static bool start_learned(EvictGuest *g, const char *options)
         policy_epoch(g, EPOCH_S);
     }
     return true;
+}
+
+static bool start_learned(EvictGuest *g, const char *options)
+{
+    return start_learned_on(g, rwp_memory("anon"), options);
 }
 
 /* @bytes of cold memory, the coldest, go by themselves. */
@@ -154,6 +161,67 @@ static void test_min_resident(void)
     wait_state(&g, "limited", "min-resident");
     settle(&g);
     evict_check(&g);
+    evict_guest_stop(&g);
+}
+
+/* Have the pages [@first, NPAGES) mapped by this process, too, or not. */
+static void pin(EvictGuest *g, uint64_t first, bool on)
+{
+    for (uint64_t i = first; on && i < NPAGES; i++) {
+        (void)*(volatile uint8_t *)(g->file + i * PAGE);
+    }
+    if (!on) {
+        g_assert_cmpint(madvise(g->file, SIZE, MADV_DONTNEED), ==, 0);
+    }
+}
+
+/*
+ * The kernel keeps what is mapped twice: a part, all of it, and no more.  No
+ * settle() in between, by which it would be asked again.
+ */
+static void test_kept(void)
+{
+    const uint64_t half = NPAGES / 2;
+    uint64_t batches;
+    EvictGuest g;
+
+    if (!start_learned_on(&g, rwp_memory("memfd"), "")) {
+        return;
+    }
+    pin(&g, half, true);
+    evict_qom_set(&g, "evict", "'pageout'");
+    policy_epoch(&g, EPOCH_S);
+    wait_state(&g, "limited", "kept");
+    g_assert_cmpuint(evict_info_int(&g, "evicted"), ==, (half - HOT) * PAGE);
+    g_assert_cmpuint(rwp_query_int(g.qts, "ram0", "resident"), ==,
+                     (half + HOT) * PAGE);
+
+    /* Nothing new is cold: it is what it was. */
+    batches = evict_info_int(&g, "batches");
+    for (int i = 0; i < 3; i++) {
+        policy_epoch(&g, EPOCH_S);
+    }
+    wait_state(&g, "limited", "kept");
+    g_assert_cmpuint(evict_info_int(&g, "batches"), ==, batches);
+
+    /* It is not forgotten that there is more. */
+    pin(&g, 0, false);
+    for (int i = 0; i < 16; i++) {
+        policy_epoch(&g, EPOCH_S);
+    }
+    evict_wait(&g, (NPAGES - HOT) * PAGE);
+    wait_state(&g, "active", "min-age");
+    evict_guest_stop(&g);
+
+    /* All that could go. */
+    g_assert_true(start_learned_on(&g, rwp_memory("memfd"), ""));
+    pin(&g, HOT, true);
+    evict_qom_set(&g, "evict", "'pageout'");
+    policy_epoch(&g, EPOCH_S);
+    wait_state(&g, "stuck", "kept");
+    g_assert_cmpuint(evict_info_int(&g, "evicted"), ==, 0);
+    policy_epoch(&g, EPOCH_S);
+    wait_state(&g, "stuck", "kept");
     evict_guest_stop(&g);
 }
 
@@ -683,6 +751,7 @@ static const struct {
 } once[] = {
     { "by-itself", test_by_itself },
     { "min-resident", test_min_resident },
+    { "kept", test_kept },
     { "what-if-early", test_what_if_early },
     { "target-resident", test_target_resident },
     { "max-rate", test_max_rate },
