@@ -167,12 +167,8 @@ static void test_min_resident(void)
 /* Have the pages [@first, NPAGES) mapped by this process, too, or not. */
 static void pin(EvictGuest *g, uint64_t first, bool on)
 {
-    for (uint64_t i = first; on && i < NPAGES; i++) {
-        (void)*(volatile uint8_t *)(g->file + i * PAGE);
-    }
-    if (!on) {
-        g_assert_cmpint(madvise(g->file, SIZE, MADV_DONTNEED), ==, 0);
-    }
+    g_assert_cmpint(madvise(g->file + first * PAGE, SIZE - first * PAGE,
+                            on ? MADV_POPULATE_READ : MADV_DONTNEED), ==, 0);
 }
 
 /*
@@ -182,7 +178,7 @@ static void pin(EvictGuest *g, uint64_t first, bool on)
 static void test_kept(void)
 {
     const uint64_t half = NPAGES / 2;
-    uint64_t batches;
+    uint64_t evicted, batches;
     EvictGuest g;
 
     if (!start_learned_on(&g, rwp_memory("memfd"), "")) {
@@ -192,9 +188,12 @@ static void test_kept(void)
     evict_qom_set(&g, "evict", "'pageout'");
     policy_epoch(&g, EPOCH_S);
     wait_state(&g, "limited", "kept");
-    g_assert_cmpuint(evict_info_int(&g, "evicted"), ==, (half - HOT) * PAGE);
+    /* But for what has not come to the kernel's LRU lists yet. */
+    evicted = evict_info_int(&g, "evicted");
+    g_assert_cmpuint(evicted, <=, (half - HOT) * PAGE);
+    g_assert_cmpuint(evicted, >, (half - HOT - 64) * PAGE);
     g_assert_cmpuint(rwp_query_int(g.qts, "ram0", "resident"), ==,
-                     (half + HOT) * PAGE);
+                     SIZE - evicted);
 
     /* Nothing new is cold: it is what it was. */
     batches = evict_info_int(&g, "batches");
