@@ -22,6 +22,9 @@ LOAD_PAGES = sum(LOAD_MIB.values()) * 256
 SWAP_MIB = 384
 OUT_SHARE = 0.8
 
+# For the load, if the huge pages that it has are to be hot or cold.
+HUGE_PIECES = {'thp': 'on', 'piece': '2M'}
+
 # How often it is tried to have that go.
 TRIES = 5
 
@@ -67,11 +70,12 @@ class MoveTest(RwpTest):
         guest.launch(*args)
         return guest
 
-    def start_source(self, **backend: Any) -> MigratingGuest:
+    def start_source(self, pieces: Dict[str, str],
+                     **backend: Any) -> MigratingGuest:
         """A guest with a load that writes all the time."""
         guest = self.start_guest(**backend)
         guest.load.wait_ready()
-        guest.load.alloc('scattered', **LOAD_MIB)
+        guest.load.alloc('scattered', **pieces, **LOAD_MIB)
         guest.load.ask('run hot write=50 check=on period=500')
         guest.load.ask('run warm write=10 period=5000')
         return guest
@@ -196,7 +200,9 @@ class MoveTest(RwpTest):
         pages = GUEST_MIB // 2 * (move.first, move.second).count(HUGETLB)
         if free_huge_pages() < pages:
             self.skipTest(f'this needs {pages} free huge pages of 2 MiB')
-        guest = self.start_source(**move.first)
+        # With something hot in each of them, no huge page can go.
+        pieces = HUGE_PIECES if move.out and move.first == THP else {}
+        guest = self.start_source(pieces, **move.first)
         guest = self.move(guest, move, False, **move.second)
         self.move(guest, move, True, **move.first)
 

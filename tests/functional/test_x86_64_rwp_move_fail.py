@@ -29,7 +29,7 @@ class MoveFail(MoveTest):
 
     def check_refused(self, heat_here: bool) -> None:
         """One side alone has page-heat."""
-        source = self.start_source(**ANON)
+        source = self.start_source({}, **ANON)
         destination = self.start_guest('-incoming', 'defer', **ANON)
         for guest, heat in ((source, heat_here),
                             (destination, not heat_here)):
