@@ -184,7 +184,9 @@ class MoveTest(RwpTest):
     def start_postcopy(self, source: MigratingGuest,
                        destination: MigratingGuest, uri: str) -> None:
         """Until the guest runs over there, with most of it still here."""
-        source.parameters(max_bandwidth=SLOW, max_postcopy_bandwidth=2 * SLOW)
+        # What is left must not seem little: precopy is not to come to its end.
+        source.parameters(max_bandwidth=SLOW, max_postcopy_bandwidth=2 * SLOW,
+                          downtime_limit=1)
         source.migrate(uri)
         source.wait_migration('active')
         source.vm.cmd('migrate-start-postcopy')
