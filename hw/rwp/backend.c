@@ -111,6 +111,17 @@ static void set_state(RwpBackend *rwp, WorkingSetState state,
                                              reason);
 }
 
+/* Is it memory that could be tracked, before there is any of it? */
+static bool check_kind(RwpBackend *rwp, Error **errp)
+{
+    if (MEMORY_BACKEND(rwp)->guest_memfd) {
+        error_setg(errp, "the memory of a confidential guest (guest_memfd)"
+                   " cannot be tracked");
+        return false;
+    }
+    return true;
+}
+
 /* Can this host track this memory? */
 static bool check_tracking(RwpBackend *rwp, Error **errp)
 {
@@ -118,9 +129,7 @@ static bool check_tracking(RwpBackend *rwp, Error **errp)
     bool ok;
     int fd;
 
-    if (MEMORY_BACKEND(rwp)->guest_memfd) {
-        error_setg(errp, "the memory of a confidential guest (guest_memfd)"
-                   " cannot be tracked");
+    if (!check_kind(rwp, errp)) {
         return false;
     }
     if (rwp->pagemap_fd < 0) {
@@ -426,6 +435,10 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
 
     /* Before memory is asked for, which may fail for another reason. */
     if (!allow_eviction(rwp, rwp->engine, errp)) {
+        return;
+    }
+    if (rwp->tracking == ON_OFF_AUTO_ON && !check_kind(rwp, &err)) {
+        refuse_tracking(rwp, errp, err);
         return;
     }
     parent_complete(uc, errp);

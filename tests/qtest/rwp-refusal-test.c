@@ -471,6 +471,30 @@ static void test_evict_start(void)
     }
 }
 
+/* Memory of a confidential guest; that needs no such host to be refused. */
+static void test_confidential(void)
+{
+    static const struct {
+        const char *options;
+        const char *words;
+    } starts[] = {
+        { "evict=pageout", "'evict'|'pageout'|confidential|'off'" },
+        { "tracking=on", "'tracking'|'on'|confidential|'auto'" },
+        { "tracking=on,evict=pageout", "'evict'|'pageout'|confidential" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+        g_autofree char *said =
+            rwp_start_fails("-object sev-snp-guest,id=sev0,cbitpos=51,"
+                            "reduced-phys-bits=1"
+                            " -machine q35,confidential-guest-support=sev0"
+                            " -object memory-backend-rwp,id=ram0,size=4M,%s",
+                            starts[i].options);
+
+        assert_says(said, starts[i].words);
+    }
+}
+
 /* Bounds of the properties; those that are not refused are inclusive. */
 static const struct {
     const char *property;
@@ -696,6 +720,7 @@ int main(int argc, char **argv)
     rwp_qtest_add("/rwp/refused/off", test_off);
     rwp_qtest_add("/rwp/refused/object-add", test_object_add);
     rwp_qtest_add("/rwp/refused/evict/start", test_evict_start);
+    rwp_qtest_add("/rwp/refused/confidential", test_confidential);
     rwp_qtest_add("/rwp/refused/evict/bounds", test_evict_bounds);
     rwp_qtest_add("/rwp/refused/evict/late", test_evict_late);
     rwp_qtest_add("/rwp/refused/evict/command", test_evict_command);
