@@ -34,9 +34,6 @@ struct PageHeatPrecopy {
     bool syncing;
     bool keep;
     PageHeatFold fold;
-    /* Pages sent since the beginning; mig_stats has the same. */
-    uint64_t hot_pages;
-    uint64_t cold_pages;
     /* While a block is merged: its bitmap, and the copy of its clear_bmap. */
     unsigned long *bmap;
     unsigned long *unwatched;
@@ -278,11 +275,10 @@ void page_heat_precopy_sent(PageHeatPrecopy *heat, RAMBlock *block,
                             unsigned long page)
 {
     page_heat_order_sent(&heat->order, qemu_target_page_size());
-    /* Only this counts them, so it need not be atomic. */
     if (test_bit(page, block->hot_bmap)) {
-        stat64_set(&mig_stats.page_heat_hot_pages, ++heat->hot_pages);
+        stat64_add(&mig_stats.page_heat_hot_pages, 1);
     } else {
-        stat64_set(&mig_stats.page_heat_cold_pages, ++heat->cold_pages);
+        stat64_add(&mig_stats.page_heat_cold_pages, 1);
     }
 }
 
@@ -299,13 +295,12 @@ void page_heat_precopy_rest(PageHeatPrecopy *heat)
             uint64_t hot = page_heat_order_count(block->bmap, block->hot_bmap,
                                                  pages);
 
-            heat->hot_pages += hot;
-            heat->cold_pages += bitmap_count_one(block->bmap, pages) - hot;
+            stat64_add(&mig_stats.page_heat_hot_pages, hot);
+            stat64_add(&mig_stats.page_heat_cold_pages,
+                       bitmap_count_one(block->bmap, pages) - hot);
             g_clear_pointer(&block->hot_bmap, g_free);
         }
     }
-    stat64_set(&mig_stats.page_heat_hot_pages, heat->hot_pages);
-    stat64_set(&mig_stats.page_heat_cold_pages, heat->cold_pages);
 }
 
 void page_heat_precopy_pass_done(PageHeatPrecopy *heat)

@@ -320,12 +320,6 @@ static bool under_pressure(uint32_t wanted, RwpEvictState *state)
     return pressure >= 0 && pressure >= wanted;
 }
 
-/* How many times @unit there is in @bytes, rounded up. */
-static uint64_t units(uint64_t bytes, uint64_t unit)
-{
-    return bytes / unit + !!(bytes % unit);
-}
-
 /*
  * Have go what @job says, and see what the host makes of it.  Returns false,
  * with @state set, if that is what keeps more from going.
@@ -374,18 +368,15 @@ static void evict_cold(RwpEvictor *e)
     watching = rwp_tracker_watching(e->em.tracker);
     job.engine = config.engine;
     job.budget = decision.budget / e->em.memory.page_size;
-    job.keep = units(MAX(config.min_resident, config.target_resident),
-                     e->em.memory.page_size);
+    job.keep = DIV_ROUND_UP(MAX(config.min_resident, config.target_resident),
+                            e->em.memory.page_size);
     job.min_age = cold_age(e, map);
     if (nothing_cold(e, map, job.min_age)) {
         job.budget = 0;
     }
     rwp_tracker_unlock(e->em.tracker);
 
-    if (!config.engine || (watching && !decided)) {
-        return;
-    }
-    if (!watching) {
+    if (!config.engine || !watching || !decided) {
         return;
     }
     if (decision.cold_age != RWP_POLICY_NONE && job.min_age <= RWP_AGE_LIMIT) {
@@ -404,7 +395,7 @@ static void evict_by_hand(RwpEvictor *e, RwpEvictRequest *request)
     uint64_t min_resident;
 
     rwp_tracker_lock(e->em.tracker);
-    min_resident = units(e->config.min_resident, e->em.memory.page_size);
+    min_resident = DIV_ROUND_UP(e->config.min_resident, e->em.memory.page_size);
     rwp_tracker_unlock(e->em.tracker);
     e->last_engine = request->engine;
     rwp_evict_request_run(request, &e->em, min_resident, until_interrupted,
@@ -562,7 +553,7 @@ void rwp_evictor_by_hand(RwpEvictor *e, const RwpReclaimEngine *engine,
     RwpEvictRequest *request = g_new0(RwpEvictRequest, 1);
 
     request->engine = engine;
-    request->pages = units(bytes, e->unit) *
+    request->pages = DIV_ROUND_UP(bytes, e->unit) *
                      (e->unit / e->em.memory.page_size);
     request->min_age_ms = min_age_ms;
     request->done = done;

@@ -736,49 +736,21 @@ static void test_trace(void)
     evict_guest_stop(&g);
 }
 
-static const struct {
-    const char *name;
-    GTestDataFunc fn;
-    const char *memories;
-} by_memory[] = {
-    { "given-back", test_given_back, "anon thp memfd" },
-};
-
-static const struct {
-    const char *name;
-    void (*fn)(void);
-} once[] = {
-    { "by-itself", test_by_itself },
-    { "min-resident", test_min_resident },
-    { "kept", test_kept },
-    { "what-if-early", test_what_if_early },
-    { "target-resident", test_target_resident },
-    { "max-rate", test_max_rate },
-    { "write-budget", test_write_budget },
-    { "host-pressure", test_host_pressure },
-    { "inhibited", test_inhibited },
-    { "trace", test_trace },
-};
-
 int main(int argc, char **argv)
 {
     evict_test_init(&argc, &argv);
 
-    for (size_t i = 0; i < ARRAY_SIZE(by_memory); i++) {
-        g_auto(GStrv) names = g_strsplit(by_memory[i].memories, " ", 0);
-
-        for (char **name = names; *name; name++) {
-            g_autofree char *path = g_strdup_printf("/rwp/evict-policy/%s/%s",
-                                                    by_memory[i].name, *name);
-
-            rwp_qtest_add_data(path, rwp_memory(*name), by_memory[i].fn);
-        }
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(once); i++) {
-        g_autofree char *path = g_strdup_printf("/rwp/evict-policy/%s",
-                                                once[i].name);
-
-        rwp_qtest_add(path, once[i].fn);
-    }
+    rwp_qtest_add_each("/rwp/evict-policy/given-back", "anon thp memfd",
+                       test_given_back);
+    rwp_qtest_add("/rwp/evict-policy/by-itself", test_by_itself);
+    rwp_qtest_add("/rwp/evict-policy/min-resident", test_min_resident);
+    rwp_qtest_add("/rwp/evict-policy/kept", test_kept);
+    rwp_qtest_add("/rwp/evict-policy/what-if-early", test_what_if_early);
+    rwp_qtest_add("/rwp/evict-policy/target-resident", test_target_resident);
+    rwp_qtest_add("/rwp/evict-policy/max-rate", test_max_rate);
+    rwp_qtest_add("/rwp/evict-policy/write-budget", test_write_budget);
+    rwp_qtest_add("/rwp/evict-policy/host-pressure", test_host_pressure);
+    rwp_qtest_add("/rwp/evict-policy/inhibited", test_inhibited);
+    rwp_qtest_add("/rwp/evict-policy/trace", test_trace);
     return g_test_run();
 }

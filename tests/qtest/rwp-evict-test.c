@@ -360,46 +360,19 @@ static void test_interrupted(void)
     qtest_quit(qts);
 }
 
-static const struct {
-    const char *name;
-    GTestDataFunc fn;
-    const char *memories;
-} by_memory[] = {
-    { "pages", test_pages, "anon thp memfd" },
-    { "random", test_random, "anon memfd" },
-    { "coldest-first", test_coldest_first, "anon thp memfd" },
-};
-
-static const struct {
-    const char *name;
-    void (*fn)(void);
-} once[] = {
-    { "coldest-in-use", test_coldest_in_use },
-    { "min-age", test_min_age },
-    { "min-resident", test_min_resident },
-    { "min-resident/host", test_min_resident_host },
-    { "huge-page", test_huge_page },
-    { "interrupted", test_interrupted },
-};
-
 int main(int argc, char **argv)
 {
     evict_test_init(&argc, &argv);
 
-    for (size_t i = 0; i < ARRAY_SIZE(by_memory); i++) {
-        g_auto(GStrv) names = g_strsplit(by_memory[i].memories, " ", 0);
-
-        for (char **name = names; *name; name++) {
-            g_autofree char *path = g_strdup_printf("/rwp/evict/%s/%s",
-                                                    by_memory[i].name, *name);
-
-            rwp_qtest_add_data(path, rwp_memory(*name), by_memory[i].fn);
-        }
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(once); i++) {
-        g_autofree char *path = g_strdup_printf("/rwp/evict/%s", once[i].name);
-
-        rwp_qtest_add(path, once[i].fn);
-    }
+    rwp_qtest_add_each("/rwp/evict/pages", "anon thp memfd", test_pages);
+    rwp_qtest_add_each("/rwp/evict/random", "anon memfd", test_random);
+    rwp_qtest_add_each("/rwp/evict/coldest-first", "anon thp memfd",
+                       test_coldest_first);
+    rwp_qtest_add("/rwp/evict/coldest-in-use", test_coldest_in_use);
+    rwp_qtest_add("/rwp/evict/min-age", test_min_age);
+    rwp_qtest_add("/rwp/evict/min-resident", test_min_resident);
+    rwp_qtest_add("/rwp/evict/min-resident/host", test_min_resident_host);
+    rwp_qtest_add("/rwp/evict/huge-page", test_huge_page);
+    rwp_qtest_add("/rwp/evict/interrupted", test_interrupted);
     return g_test_run();
 }

@@ -100,6 +100,18 @@ void rwp_qtest_add_data(const char *path, const void *data, GTestDataFunc fn)
     add_test(path, (Test) { .data_fn = fn, .data = data });
 }
 
+void rwp_qtest_add_each(const char *path, const char *memories,
+                        GTestDataFunc fn)
+{
+    g_auto(GStrv) names = g_strsplit(memories, " ", 0);
+
+    for (char **name = names; *name; name++) {
+        g_autofree char *full = g_strdup_printf("%s/%s", path, *name);
+
+        rwp_qtest_add_data(full, rwp_memory(*name), fn);
+    }
+}
+
 bool rwp_memory_usable(const RwpMemory *memory, uint64_t size)
 {
     g_autofree char *text = NULL;

@@ -58,6 +58,14 @@ extern const RwpMemory rwp_memories[];
 const RwpMemory *rwp_memory(const char *name);
 
 /*
+ * rwp_qtest_add_each: add the test @fn for each of the kinds of memory whose
+ * names are in @memories, separated by a space.  Its path is that name below
+ * @path, its data the RwpMemory.
+ */
+void rwp_qtest_add_each(const char *path, const char *memories,
+                        GTestDataFunc fn);
+
+/*
  * rwp_memory_usable: whether this host has the huge pages that @size bytes
  * need.  If not, skips the current test.
  */

@@ -554,14 +554,10 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        g_auto(GStrv) names = g_strsplit(cases[i].memories, " ", 0);
+        g_autofree char *path = g_strdup_printf("/rwp/aside/%s",
+                                                cases[i].name);
 
-        for (char **name = names; *name; name++) {
-            g_autofree char *path = g_strdup_printf("/rwp/aside/%s/%s",
-                                                    cases[i].name, *name);
-
-            rwp_qtest_add_data(path, rwp_memory(*name), cases[i].fn);
-        }
+        rwp_qtest_add_each(path, cases[i].memories, cases[i].fn);
     }
     rwp_qtest_add("/rwp/aside/cancelled", test_cancelled);
     rwp_qtest_add("/rwp/aside/failed", test_failed);
