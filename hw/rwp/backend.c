@@ -24,56 +24,19 @@
 #include "qemu/main-loop.h"
 #include "qemu/memfd.h"
 #include "qemu/module.h"
-#include "qemu/queue.h"
 #include "qemu/userfaultfd.h"
 #include "qemu/userfaultfd-rwp.h"
 #include "qom/object_interfaces.h"
 #include "exec/memory.h"
-#include "exec/ramblock-observer.h"
-#include "system/runstate.h"
 #include "system/system.h"
 #include "migration/page-heat.h"
-#include "hw/rwp/backend.h"
 #include "hw/rwp/evict-properties.h"
 #include "hw/rwp/heat.h"
 #include "hw/rwp/huge-pool.h"
 #include "hw/rwp/stats.h"
 #include "hw/rwp/step-aside.h"
+#include "backend-internal.h"
 #include "trace.h"
-
-struct RwpBackend {
-    HostMemoryBackendMemfd parent_obj;
-
-    /* Properties */
-    OnOffAuto tracking;
-    uint32_t interval_ms;
-    bool thp;
-    EvictionEngine engine;
-    RwpEvictConfig evict;       /* but for its engine */
-
-    bool complete;
-    int pagemap_fd;
-    RwpTracker *tracker;
-    RwpEvictor *evictor;
-    RAMBlockObserver observer;
-    VMChangeStateEntry *vm_change_state;
-    Notifier machine_ready;
-    bool is_ready;              /* the machine was ready once */
-
-    WorkingSetState state;
-    char *reason;
-
-    /* What the tracker's thread reported, for the main loop. */
-    QEMUBH *failed_bh;
-    char *failed_reason;
-
-    /* What was told of the evictor last, and what tells more. */
-    QEMUBH *eviction_bh;
-    EvictionState eviction_state;
-    EvictionLimit eviction_limit;
-
-    QTAILQ_ENTRY(RwpBackend) next;
-};
 
 static bool (*parent_alloc)(HostMemoryBackend *backend, Error **errp);
 static void (*parent_complete)(UserCreatable *uc, Error **errp);
@@ -220,34 +183,6 @@ static void tracker_failed(void *opaque, const char *reason)
     qemu_bh_schedule(rwp->failed_bh);
 }
 
-static void report_eviction(void *opaque)
-{
-    RwpBackend *rwp = opaque;
-    g_autofree char *path = NULL;
-    RwpEvictStatus status;
-
-    rwp_tracker_lock(rwp->tracker);
-    rwp_evictor_status(rwp->evictor, &status);
-    rwp_tracker_unlock(rwp->tracker);
-    if (status.is.state == rwp->eviction_state &&
-        status.is.limit == rwp->eviction_limit) {
-        return;
-    }
-    rwp->eviction_state = status.is.state;
-    rwp->eviction_limit = status.is.limit;
-    path = object_get_canonical_path(OBJECT(rwp));
-    qapi_event_send_eviction_state_change(rwp_backend_id(rwp), path,
-                                          status.is.state, status.is.limit,
-                                          status.is.reason);
-}
-
-static void evictor_changed(void *opaque)
-{
-    RwpBackend *rwp = opaque;
-
-    qemu_bh_schedule(rwp->eviction_bh);
-}
-
 static void vm_change_state(void *opaque, bool running, RunState state)
 {
     RwpBackend *rwp = opaque;
@@ -272,83 +207,6 @@ static void discard_end(RAMBlockObserver *observer, uint64_t start,
      * copies of huge pages go when the file gets a hole.
      */
     rwp_tracker_discard_end(rwp->tracker, start, ret ? 0 : length);
-}
-
-static const RwpReclaimEngine *engine_of(EvictionEngine engine)
-{
-    return engine == EVICTION_ENGINE_PAGEOUT ? &rwp_reclaim_pageout : NULL;
-}
-
-/* Can @engine take the memory of this backend? */
-static bool check_engine(RwpBackend *rwp, const RwpReclaimEngine *engine,
-                         Error **errp)
-{
-    if (MEMORY_BACKEND_MEMFD(rwp)->hugetlb && !engine->takes_huge_pool) {
-        error_setg(errp, "the kernel cannot page out memory of a huge page"
-                   " pool (hugetlb=on)");
-        return false;
-    }
-    if (MEMORY_BACKEND(rwp)->guest_memfd) {
-        error_setg(errp, "the memory of a confidential guest (guest_memfd)"
-                   " cannot be paged out");
-        return false;
-    }
-    if (should_mlock(mlock_state)) {
-        error_setg(errp, "all memory is locked (-overcommit mem-lock)");
-        return false;
-    }
-    if (rwp->tracking == ON_OFF_AUTO_OFF) {
-        error_setg(errp, "it is not known what is cold (tracking=off)");
-        return false;
-    }
-    return true;
-}
-
-/* Can evict=@engine be for this backend? */
-static bool allow_eviction(RwpBackend *rwp, EvictionEngine engine,
-                           Error **errp)
-{
-    Error *err = NULL;
-
-    if (engine == EVICTION_ENGINE_OFF ||
-        check_engine(rwp, engine_of(engine), &err)) {
-        return true;
-    }
-    error_setg(errp, "property 'evict' of " TYPE_MEMORY_BACKEND_RWP
-               " '%s' cannot be '%s': %s; with 'off' the guest runs without",
-               rwp_backend_id(rwp), EvictionEngine_str(engine),
-               error_get_pretty(err));
-    error_free(err);
-    return false;
-}
-
-/* What the properties ask for, the engine included. */
-static RwpEvictConfig wanted_eviction(RwpBackend *rwp)
-{
-    RwpEvictConfig config = rwp->evict;
-
-    config.engine = engine_of(rwp->engine);
-    return config;
-}
-
-static void configure_evictor(RwpBackend *rwp)
-{
-    RwpEvictConfig config = wanted_eviction(rwp);
-
-    rwp_evictor_configure(rwp->evictor, &config);
-}
-
-/* It goes on all the same: there may be swap space later. */
-static void warn_if_blocked(RwpBackend *rwp)
-{
-    const RwpReclaimEngine *engine = engine_of(rwp->engine);
-    const char *blocked = engine ? engine->blocked() : NULL;
-
-    if (blocked) {
-        warn_report("memory-backend-rwp '%s': evict=%s has no effect while %s",
-                    rwp_backend_id(rwp), EvictionEngine_str(rwp->engine),
-                    blocked);
-    }
 }
 
 static void page_poisoned(RAMBlockObserver *observer, uint64_t offset)
@@ -429,12 +287,11 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
     RwpBackend *rwp = MEMORY_BACKEND_RWP(uc);
     HostMemoryBackend *backend = MEMORY_BACKEND(uc);
     RwpTrackedMemory memory;
-    RwpEvictConfig evict;
     RAMBlock *block;
     Error *err = NULL;
 
     /* Before memory is asked for, which may fail for another reason. */
-    if (!allow_eviction(rwp, rwp->engine, errp)) {
+    if (!rwp_backend_allow_eviction(rwp, rwp->engine, errp)) {
         return;
     }
     if (rwp->tracking == ON_OFF_AUTO_ON && !check_kind(rwp, &err)) {
@@ -466,14 +323,7 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
                                    tracker_failed, rwp);
     rwp_tracker_set_interval(rwp->tracker, rwp->interval_ms);
     rwp_tracker_set_running(rwp->tracker, runstate_is_running());
-    rwp->eviction_bh = qemu_bh_new(report_eviction, rwp);
-    evict = wanted_eviction(rwp);
-    rwp->evictor = rwp_evictor_new(rwp->tracker, &memory,
-                                   rwp_backend_thp(rwp) ?
-                                   memory.page_size * RWP_EXTENT_PAGES :
-                                   memory.page_size,
-                                   &evict, evictor_changed, rwp);
-    warn_if_blocked(rwp);
+    rwp_backend_evict_init(rwp, &memory);
     rwp->failed_bh = qemu_bh_new(report_failure, rwp);
     rwp->vm_change_state = qemu_add_vm_change_state_handler(vm_change_state,
                                                             rwp);
@@ -505,9 +355,8 @@ static void rwp_backend_unparent(Object *obj)
     qemu_remove_machine_init_done_notifier(&rwp->machine_ready);
     qemu_del_vm_change_state_handler(rwp->vm_change_state);
     qemu_ram_set_observer(MEMORY_BACKEND(rwp)->mr.ram_block, NULL);
-    rwp_evictor_stop(rwp->evictor);
+    rwp_backend_evict_stop(rwp);
     rwp_tracker_stop(rwp->tracker);
-    qemu_bh_delete(rwp->eviction_bh);
     qemu_bh_delete(rwp->failed_bh);
 }
 
@@ -577,60 +426,6 @@ bool rwp_backend_thp(RwpBackend *rwp)
     /* Arming unmaps the huge pages of a shared file, unlike private ones. */
     return rwp->thp && !MEMORY_BACKEND(rwp)->share &&
            !MEMORY_BACKEND_MEMFD(rwp)->hugetlb;
-}
-
-RwpEvictor *rwp_backend_evictor(RwpBackend *rwp)
-{
-    return rwp->evictor;
-}
-
-EvictionEngine rwp_backend_eviction_engine(RwpBackend *rwp)
-{
-    return rwp->engine;
-}
-
-bool rwp_backend_set_eviction_engine(RwpBackend *rwp, EvictionEngine engine,
-                                     Error **errp)
-{
-    if (rwp->complete && !allow_eviction(rwp, engine, errp)) {
-        return false;
-    }
-    rwp->engine = engine;
-    if (rwp->complete) {
-        configure_evictor(rwp);
-        warn_if_blocked(rwp);
-    }
-    return true;
-}
-
-const RwpReclaimEngine *rwp_backend_check_eviction(RwpBackend *rwp,
-                                                   Error **errp)
-{
-    const RwpReclaimEngine *engine = engine_of(rwp->engine) ?:
-                                     &rwp_reclaim_pageout;
-    Error *err = NULL;
-
-    if (!check_engine(rwp, engine, &err)) {
-        error_setg(errp, "cannot evict memory of '%s': %s",
-                   rwp_backend_id(rwp), error_get_pretty(err));
-        error_free(err);
-        return NULL;
-    }
-    return engine;
-}
-
-const RwpEvictConfig *rwp_backend_evict_config(RwpBackend *rwp)
-{
-    return &rwp->evict;
-}
-
-void rwp_backend_set_evict_config(RwpBackend *rwp,
-                                  const RwpEvictConfig *config)
-{
-    rwp->evict = *config;
-    if (rwp->complete) {
-        configure_evictor(rwp);
-    }
 }
 
 void rwp_backend_suspend(RwpBackend *rwp, const char *reason, bool detach)
