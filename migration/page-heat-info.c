@@ -15,13 +15,18 @@
 #include "page-heat-precopy.h"
 #include "ram.h"
 
-/* @bandwidth: of precopy, bytes/s; 0: not known */
+/*
+ * @bandwidth: of precopy, bytes/s, which postcopy is not held to; 0: not known
+ */
 static void add_stall(MigrationPageHeat *heat, double bandwidth)
 {
     uint64_t limit = migrate_max_postcopy_bandwidth();
+    uint64_t link = migrate_avail_switchover_bandwidth();
 
-    if (limit && (!bandwidth || limit < bandwidth)) {
-        bandwidth = limit;
+    if (limit && link) {
+        bandwidth = MIN(limit, link);
+    } else if (limit || link) {
+        bandwidth = limit ?: link;
     }
     if (bandwidth) {
         heat->has_postcopy_stall = true;
@@ -36,6 +41,13 @@ void page_heat_info(MigrationInfo *info)
     MigrationPageHeat *heat;
 
     if (!migrate_page_heat()) {
+        return;
+    }
+    if (!stat64_get(&mig_stats.page_heat_in_force)) {
+        /* A snapshot, for one, tells nothing of the next migration. */
+        if (!migration_is_running()) {
+            page_heat_info_before(info);
+        }
         return;
     }
 

@@ -23,6 +23,12 @@
 #define RATE_MIN_MS 50
 
 /*
+ * A guest is not made faster again: what it does for less than this time is no
+ * reason to make it slower.
+ */
+#define THROTTLE_MIN_MS 500
+
+/*
  * What was written to in a pass that takes a minute was written to more often
  * than once, nobody knows how often.  If nearly all of what was sent is dirty
  * again, that is taken for so much of it.
@@ -133,10 +139,8 @@ static double solve_writes(double again, double clean, double sent)
     return high;
 }
 
-static void measure(PageHeatOrder *order, const PageHeatSync *sync)
+static void measure(PageHeatOrder *order, const PageHeatSync *sync, int64_t ms)
 {
-    int64_t ms = sync->now_ms - order->synced_ms;
-
     if (ms < RATE_MIN_MS) {
         return;
     }
@@ -176,8 +180,8 @@ static bool rate_is_tolerated(const PageHeatOrder *order, unsigned tolerated)
 static PageHeatOutlook look_out(const PageHeatOrder *order,
                                 const PageHeatSync *sync)
 {
-    uint64_t at_last = order->hold == PAGE_HEAT_HOLD_NONE ? sync->dirty
-                                                          : sync->hot;
+    uint64_t at_last = order->hold == PAGE_HEAT_HOLD_NONE ?
+                       sync->dirty : sync->hot + sync->other;
 
     if (at_last <= sync->threshold) {
         return PAGE_HEAT_OUTLOOK_CONVERGES;
@@ -188,61 +192,86 @@ static PageHeatOutlook look_out(const PageHeatOrder *order,
     if (!rate_is_tolerated(order, sync->tolerated)) {
         return PAGE_HEAT_OUTLOOK_DIVERGES;
     }
-    /* In passes that hold pages back, the rate is but a lower bound. */
-    return order->hold == PAGE_HEAT_HOLD_NONE ? PAGE_HEAT_OUTLOOK_CONVERGES
-                                              : PAGE_HEAT_OUTLOOK_UNKNOWN;
+    /*
+     * In passes that hold pages back, the rate is but a lower bound.  Of memory
+     * without heat, nothing is known.
+     */
+    return order->hold == PAGE_HEAT_HOLD_NONE &&
+           sync->other <= sync->threshold ? PAGE_HEAT_OUTLOOK_CONVERGES
+                                          : PAGE_HEAT_OUTLOOK_UNKNOWN;
+}
+
+static void note_divergence(PageHeatOrder *order, int64_t ms)
+{
+    if (!order->measured) {
+        return;
+    }
+    if (order->outlook != PAGE_HEAT_OUTLOOK_DIVERGES) {
+        order->diverging_ms = 0;
+        return;
+    }
+    order->least_rate = order->diverging_ms ?
+                        MIN(order->least_rate, order->write_rate) :
+                        order->write_rate;
+    order->diverging_ms += ms;
 }
 
 void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
 {
     uint64_t cold = sync->dirty - MIN(sync->dirty, sync->hot);
+    int64_t ms = sync->now_ms - order->synced_ms;
     bool first = order->hold == PAGE_HEAT_HOLD_AGED && !order->pass_done;
+    /* What cannot be sent must not be waited for. */
+    bool in_vain = order->pass_done && sync->transferred == order->transferred;
 
     order->measured = false;
     if (order->ended) {
         return;
     }
 
-    measure(order, sync);
+    measure(order, sync, ms);
     order->outlook = look_out(order, sync);
+    note_divergence(order, ms);
 
     if (!first) {
-        if (cold >= worth_a_pass(sync->dirty, sync->threshold)) {
+        if (cold >= worth_a_pass(sync->dirty, sync->threshold) && !in_vain) {
             order->hold = PAGE_HEAT_HOLD_WRITTEN;
         } else {
             if (order->hold != PAGE_HEAT_HOLD_NONE) {
                 order->hot_set = 0;
             }
             order->hold = PAGE_HEAT_HOLD_NONE;
-            order->hot_set = MAX(order->hot_set, sync->dirty);
+            order->hot_set = MAX(order->hot_set, sync->dirty - sync->other);
         }
     }
 
     order->slice = order->hold == PAGE_HEAT_HOLD_NONE
                    ? MAX(MAX(sync->threshold / 4, sync->dirty / 8),
                          order->worth_a_sync)
-                   : until_last_look(order, cold, sync->hot);
+                   : until_last_look(order, cold - MIN(cold, sync->other),
+                                     sync->hot);
     order->sent = 0;
     order->synced_ms = sync->now_ms;
     order->transferred = sync->transferred;
-    order->dirty = sync->dirty;
+    order->dirty = sync->dirty - sync->other;
+    order->pass_done = false;
     qatomic_set(&order->wants_sync, false);
 }
 
-unsigned page_heat_order_throttle(const PageHeatOrder *order, unsigned now,
+unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,
                                   unsigned tolerated)
 {
     double may_run;
 
-    if (order->outlook != PAGE_HEAT_OUTLOOK_DIVERGES || !order->write_rate ||
-        !order->measured) {
+    if (!order->measured || order->diverging_ms < THROTTLE_MIN_MS) {
         return now;
     }
 
     /* What was measured was with what it is throttled by now. */
     may_run = (100 - now) * (order->bandwidth * (double)tolerated / 100) /
-              order->write_rate;
-    return ceil(100 - may_run);
+              MAX(order->least_rate, 1);
+    order->diverging_ms = 0;
+    return MAX(now, ceil(100 - MIN(may_run, 100)));
 }
 
 void page_heat_order_fold(unsigned long *dirty, unsigned long *hot,

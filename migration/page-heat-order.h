@@ -49,11 +49,13 @@ typedef enum PageHeatOutlook {
 typedef struct PageHeatSync {
     int64_t now_ms;         /* never goes back */
     uint64_t dirty;         /* bytes that are still to be sent */
+    uint64_t other;         /* those of them in memory that has no heat */
     uint64_t hot;           /* those of them that are hot */
     uint64_t written;       /* bytes known to be written to since the last */
     uint64_t again;         /* those of them that were clean at the last */
     uint64_t threshold;     /* bytes that may be dirty at the switch-over */
-    uint64_t transferred;   /* bytes on the wire since migration began */
+    /* Bytes sent since migration began, but for pages that are all zero. */
+    uint64_t transferred;
     unsigned tolerated;     /* %: writing may be so fast, of the bandwidth */
 } PageHeatSync;
 
@@ -85,12 +87,15 @@ typedef struct PageHeatOrder {
     /* Bytes/s by which the hot set becomes dirty again; 0: not known. */
     uint64_t write_rate;
     bool measured;          /* at the last sync; else it is of an older one */
+    /* For how long it was too high, and what it was at the least meanwhile. */
+    int64_t diverging_ms;
+    uint64_t least_rate;
     PageHeatOutlook outlook;
 } PageHeatOrder;
 
 /*
  * page_heat_order_begin: before the first page is sent, after the first sync.
- * @dirty: bytes that are to be sent, @hot of them are hot
+ * @dirty: bytes that are to be sent of memory with heat, @hot of them are hot
  */
 void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
                            uint64_t dirty, uint64_t hot);
@@ -136,10 +141,11 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync);
  * page_heat_order_throttle: by how much the guest must be slowed down for
  * migration to converge, in % of its speed without throttling.
  * @now: how much it is at present, 0 to 99; the answer is never less.
- *        Nor is it more, unless the last sync measured what @now leads to.
+ *        Nor is it more, unless all syncs of the last half second, the newest
+ *        one included, measured that the guest writes too fast with @now.
  * @tolerated: as above.
  */
-unsigned page_heat_order_throttle(const PageHeatOrder *order, unsigned now,
+unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,
                                   unsigned tolerated);
 
 /*

@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/bitmap.h"
+#include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "qemu/timer.h"
@@ -115,18 +116,29 @@ static void widen(RAMBlock *block)
     }
 }
 
-static uint64_t count_hot(void)
+/* Bytes that are dirty, of memory that has heat */
+typedef struct Dirty {
+    uint64_t all;
+    uint64_t hot;
+} Dirty;
+
+static Dirty count_dirty(void)
 {
+    Dirty dirty = { };
     RAMBlock *block;
-    uint64_t pages = 0;
 
     RAMBLOCK_FOREACH_NOT_IGNORED(block) {
         if (block->hot_bmap) {
-            pages += page_heat_order_count(block->bmap, block->hot_bmap,
-                                           used_pages(block));
+            unsigned long pages = used_pages(block);
+
+            dirty.all += bitmap_count_one(block->bmap, pages);
+            dirty.hot += page_heat_order_count(block->bmap, block->hot_bmap,
+                                               pages);
         }
     }
-    return pages;
+    dirty.all <<= qemu_target_page_bits();
+    dirty.hot <<= qemu_target_page_bits();
+    return dirty;
 }
 
 static void watch_from_start(PageHeatPrecopy *heat)
@@ -144,6 +156,7 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     g_autoptr(GArray) candidates = NULL;
     unsigned long longest = 0, chunks = 0;
     PageHeatPrecopy *heat;
+    Dirty dirty;
 
     /* A guest that is stopped writes to nothing. */
     if (!runstate_is_running()) {
@@ -153,6 +166,8 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     RCU_READ_LOCK_GUARD();
     candidates = find_candidates();
     if (!candidates->len) {
+        warn_report("page-heat has no effect: there is no memory-backend-rwp"
+                    " that was tracked for an interval or longer");
         return NULL;
     }
 
@@ -176,14 +191,15 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     heat = g_new0(PageHeatPrecopy, 1);
     heat->log = bitmap_new(longest);
     heat->unwatched = bitmap_new(chunks);
+    dirty = count_dirty();
     page_heat_order_begin(&heat->order, qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
-                          ram_bytes_remaining(),
-                          count_hot() << qemu_target_page_bits());
+                          dirty.all, dirty.hot);
     watch_from_start(heat);
 
-    stat64_set(&mig_stats.page_heat_deferred_pages, count_hot());
-    stat64_set(&mig_stats.page_heat_hot_bytes,
-               count_hot() << qemu_target_page_bits());
+    stat64_set(&mig_stats.page_heat_deferred_pages,
+               dirty.hot >> qemu_target_page_bits());
+    stat64_set(&mig_stats.page_heat_hot_bytes, dirty.hot);
+    stat64_set(&mig_stats.page_heat_in_force, 1);
     return heat;
 }
 
@@ -315,8 +331,7 @@ void page_heat_precopy_sync_begin(PageHeatPrecopy *heat, RAMBlock *block)
     if (!heat->syncing) {
         heat->syncing = true;
         heat->keep = page_heat_order_keeps(
-            &heat->order, ram_bytes_remaining(),
-            count_hot() << qemu_target_page_bits(),
+            &heat->order, ram_bytes_remaining(), count_dirty().hot,
             migrate_get_current()->threshold_size);
     }
 
@@ -359,14 +374,17 @@ void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
 {
     PageHeatOrder *order = &heat->order;
     unsigned bits = qemu_target_page_bits();
+    Dirty counted = count_dirty();
     PageHeatSync sync = {
         .now_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
         .dirty = dirty,
-        .hot = count_hot() << bits,
+        .other = dirty - MIN(dirty, counted.all),
+        .hot = counted.hot,
         .written = heat->fold.written << bits,
         .again = heat->fold.again << bits,
         .threshold = migrate_get_current()->threshold_size,
-        .transferred = migration_transferred_bytes(),
+        .transferred = (stat64_get(&mig_stats.normal_pages) +
+                        xbzrle_counters.pages) << bits,
         .tolerated = migrate_throttle_trigger_threshold(),
     };
 

@@ -22,6 +22,7 @@
 struct PageHeatReading {
     PageHeatOut *out;
     GPtrArray *held;        /* MemoryRegion: blocks that @out knows of */
+    GPtrArray *in;          /* RAMBlock: those of which nothing is out */
     RAMBlock *block;        /* of the last page; may be gone */
     bool skip;              /* it is not for page-heat-out */
 };
@@ -105,6 +106,22 @@ static bool may_be_out(RAMBlock *block)
     return PAGE_HEAT_GET_CLASS(heat)->out(heat, 0, block->used_length);
 }
 
+/* Blocks take turns in postcopy, so it is asked once for each. */
+static bool is_in(PageHeatReading *reading, RAMBlock *block)
+{
+    if (g_ptr_array_find(reading->held, block->mr, NULL)) {
+        return false;
+    }
+    if (g_ptr_array_find(reading->in, block, NULL)) {
+        return true;
+    }
+    if (may_be_out(block)) {
+        return false;
+    }
+    g_ptr_array_add(reading->in, block);
+    return true;
+}
+
 PageHeatReading *page_heat_reading_start(void)
 {
     PageHeatReading *reading;
@@ -116,6 +133,7 @@ PageHeatReading *page_heat_reading_start(void)
     reading = g_new0(PageHeatReading, 1);
     reading->out = page_heat_out_new(&out_ops);
     reading->held = g_ptr_array_new_with_free_func(unref_region);
+    reading->in = g_ptr_array_new();
     return reading;
 }
 
@@ -124,6 +142,7 @@ void page_heat_reading_free(PageHeatReading *reading)
     if (reading) {
         page_heat_out_free(reading->out);
         g_ptr_array_unref(reading->held);
+        g_ptr_array_unref(reading->in);
         g_free(reading);
     }
 }
@@ -139,7 +158,7 @@ void page_heat_reading_page(PageHeatReading *reading, RAMBlock *block,
 
     if (reading->block != block) {
         reading->block = block;
-        reading->skip = !may_be_out(block);
+        reading->skip = is_in(reading, block);
         if (!reading->skip && !g_ptr_array_find(reading->held, block->mr,
                                                 NULL)) {
             /*

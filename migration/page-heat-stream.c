@@ -256,9 +256,13 @@ static int get_ages(QEMUFile *f, PageHeat *heat, RAMBlock *late,
         if (qemu_file_get_error(f)) {
             break;
         }
-        if (raw > PAGE_HEAT_PIECE || size > PAGE_HEAT_PACKED ||
-            qemu_get_buffer(f, packed, size) != size ||
-            !page_heat_inflate(packed, size, piece, raw)) {
+        if (raw > PAGE_HEAT_PIECE || size > PAGE_HEAT_PACKED) {
+            return -EINVAL;
+        }
+        if (qemu_get_buffer(f, packed, size) != size) {
+            return qemu_file_get_error(f) ?: -EINVAL;
+        }
+        if (!page_heat_inflate(packed, size, piece, raw)) {
             return -EINVAL;
         }
         while (p < piece + raw) {
@@ -278,18 +282,18 @@ static int get_ages(QEMUFile *f, PageHeat *heat, RAMBlock *late,
     return qemu_file_get_error(f);
 }
 
-static int get_block(QEMUFile *f)
+/* @name: of the memory block, if it is known by then */
+static int get_block(QEMUFile *f, char *name)
 {
     PageHeatHistory history;
     PageHeatCoder coder = { };
     PageHeat *heat = NULL;
     Error *err = NULL;
     RAMBlock *block;
-    char name[256];
     int ret;
 
     if (!qemu_get_counted_string(f, name)) {
-        return -EINVAL;
+        return qemu_file_get_error(f) ?: -EINVAL;
     }
     coder.length = qemu_get_be64(f);
     coder.page_size = history.page_size = qemu_get_be64(f);
@@ -327,16 +331,21 @@ static int get_block(QEMUFile *f)
 
 static int load_state(QEMUFile *f, void *opaque, int version_id)
 {
-    int more, ret;
+    char name[256] = "";
+    int more, ret = 0;
 
-    while ((more = qemu_get_byte(f)) == 1) {
-        ret = get_block(f);
-        if (ret) {
-            error_report("the heat of pages is not well-formed");
-            return ret;
-        }
+    while (!ret && (more = qemu_get_byte(f)) == 1) {
+        ret = get_block(f, name);
     }
-    return more ? -EINVAL : qemu_file_get_error(f);
+    if (!ret) {
+        ret = more ? -EINVAL : qemu_file_get_error(f);
+    }
+    /* Of a connection that broke, others tell. */
+    if (ret && !qemu_file_get_error(f)) {
+        error_report("the heat of pages is not well-formed, at or after the"
+                     " memory block '%s'", name);
+    }
+    return ret;
 }
 
 /* However the migration ended, and before tracking begins. */

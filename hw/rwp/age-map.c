@@ -38,6 +38,9 @@
 #define RING         254
 #define SWEEP_SLICES 32
 
+/* Extents that are swept at once: some 100 us on hardware */
+#define SWEEP_EXTENTS 128
+
 /* Epochs that were seen elsewhere are not believed to be more: no overflows. */
 #define RESUMED_MAX  (UINT64_C(1) << 48)
 
@@ -61,6 +64,8 @@ struct RwpAgeMap {
     uint8_t seen;               /* argument of stamp_seen() */
     int64_t start_ns;           /* accesses are seen since then */
     int64_t end_ns[256];        /* by stamp: when that epoch ended */
+    uint64_t sweep_next;        /* extents of this epoch's slice that are */
+    uint64_t sweep_end;         /* still to be swept */
 
     uint64_t count[256];        /* by stamp: pages that carry it */
     uint8_t age[256];           /* by stamp: age, saturated */
@@ -147,6 +152,7 @@ void rwp_age_map_reset(RwpAgeMap *map, int64_t now_ns)
     map->huge_pages = 0;
     map->epoch = 0;
     map->open = false;
+    map->sweep_next = map->sweep_end = 0;
     map->current = stamp_of(0);
     map->start_ns = now_ns;
     map->end_ns[map->current] = now_ns;
@@ -161,6 +167,9 @@ void rwp_age_map_begin(RwpAgeMap *map)
 {
     if (map->open) {
         return;
+    }
+    while (rwp_age_map_sweep(map)) {
+        /* What nobody has done since the last epoch. */
     }
     map->epoch++;
     map->open = true;
@@ -447,30 +456,39 @@ static uint8_t stamp_swept(RwpAgeMap *map, uint8_t old, uint64_t n)
 }
 
 /*
- * Retire stamps of this epoch's slice that have reached the limit, before
- * they come to mean another epoch.
+ * Stamps of this epoch's slice that have reached the limit are to be retired,
+ * before they come to mean another epoch.
  */
-static void sweep(RwpAgeMap *map)
+static void begin_sweep(RwpAgeMap *map)
 {
     uint64_t slice = map->epoch % SWEEP_SLICES;
-    uint64_t extent = map->nextents * slice / SWEEP_SLICES;
-    uint64_t last = map->nextents * (slice + 1) / SWEEP_SLICES;
     uint64_t due = 0;
 
     for (unsigned s = 1; s <= RING; s++) {
         due += map->age[s] == RWP_AGE_LIMIT ? map->count[s] : 0;
     }
-    if (!due) {
-        return;
+    if (due) {
+        map->sweep_next = map->nextents * slice / SWEEP_SLICES;
+        map->sweep_end = map->nextents * (slice + 1) / SWEEP_SLICES;
     }
+}
 
-    while ((extent = find_next_bit(map->populated, last, extent)) < last) {
-        ExtentPart part = first_part(map, extent * RWP_EXTENT_PAGES,
-                                     map->npages);
+bool rwp_age_map_sweep(RwpAgeMap *map)
+{
+    for (unsigned i = 0; i < SWEEP_EXTENTS; i++) {
+        uint64_t extent = find_next_bit(map->populated, map->sweep_end,
+                                        map->sweep_next);
+        ExtentPart part;
 
+        if (extent >= map->sweep_end) {
+            map->sweep_next = map->sweep_end;
+            return false;
+        }
+        part = first_part(map, extent * RWP_EXTENT_PAGES, map->npages);
         restamp_part(map, stamp_swept, &part);
-        extent++;
+        map->sweep_next = extent + 1;
     }
+    return true;
 }
 
 void rwp_age_map_end(RwpAgeMap *map, int64_t now_ns)
@@ -480,7 +498,7 @@ void rwp_age_map_end(RwpAgeMap *map, int64_t now_ns)
     map->accessed = map->recorded;
     map->end_ns[map->current] = now_ns;
     update_ages(map);
-    sweep(map);
+    begin_sweep(map);
 }
 
 static uint8_t stamp_discarded(RwpAgeMap *map, uint8_t old, uint64_t n)
@@ -580,11 +598,18 @@ void rwp_age_map_set_times(RwpAgeMap *map, int64_t interval_ns, int64_t now_ns)
     map->accessed = map->count[map->current];
 }
 
-/* Stamp of a page whose extent is not empty. */
-static uint8_t stamp_at(const RwpAgeMap *map, uint64_t page)
+/*
+ * Stamp of a page whose extent is not empty.
+ *
+ * @same: if not NULL, whether the whole extent has it
+ */
+static uint8_t stamp_at(const RwpAgeMap *map, uint64_t page, bool *same)
 {
     uint8_t stamp = qatomic_read(&map->extent_stamp[page / RWP_EXTENT_PAGES]);
 
+    if (same) {
+        *same = stamp != STAMP_ABSENT;
+    }
     if (stamp == STAMP_ABSENT) {
         /* Pairs with spread_stamp() */
         smp_rmb();
@@ -599,7 +624,7 @@ int rwp_age_map_get(const RwpAgeMap *map, uint64_t page)
 
     assert(page < map->npages);
     if (test_bit(page / RWP_EXTENT_PAGES, map->populated)) {
-        stamp = stamp_at(map, page);
+        stamp = stamp_at(map, page, NULL);
     }
     return stamp == STAMP_ABSENT ? RWP_AGE_ABSENT : map->age[stamp];
 }
@@ -621,9 +646,11 @@ bool rwp_age_map_next_run(const RwpAgeMap *map, uint64_t from, uint64_t end,
                    find_next_bit(map->populated, map->nextents, part.extent);
             continue;
         }
-        for (uint64_t i = 0; i < part.count; i++, from++) {
-            uint8_t stamp = stamp_at(map, from);
+        for (uint64_t i = 0, step; i < part.count; i += step, from += step) {
+            bool same;
+            uint8_t stamp = stamp_at(map, from, &same);
 
+            step = same ? part.count - i : 1;
             if (run->count &&
                 (stamp == STAMP_ABSENT || map->age[stamp] != run->age ||
                  huge != run->huge)) {
@@ -637,7 +664,7 @@ bool rwp_age_map_next_run(const RwpAgeMap *map, uint64_t from, uint64_t end,
                 run->age = map->age[stamp];
                 run->huge = huge;
             }
-            run->count++;
+            run->count += step;
         }
     }
     return run->count;

@@ -28,7 +28,6 @@ struct RwpBackend {
     RwpEvictConfig evict;       /* but for its engine */
 
     bool complete;
-    int pagemap_fd;
     RwpTracker *tracker;
     RwpEvictor *evictor;
     RAMBlockObserver observer;

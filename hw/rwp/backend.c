@@ -85,6 +85,24 @@ static bool check_kind(RwpBackend *rwp, Error **errp)
     return true;
 }
 
+/*
+ * This process's pagemap, or -1 with an error.  It stays open: memory may be
+ * plugged in when -run-with has changed the user or the root directory.
+ */
+static int pagemap(Error **errp)
+{
+    static int fd = -1;
+
+    if (fd < 0) {
+        fd = qemu_open_old("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    }
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "cannot open /proc/self/pagemap, is /proc"
+                         " mounted?");
+    }
+    return fd;
+}
+
 /* Can this host track this memory? */
 static bool check_tracking(RwpBackend *rwp, Error **errp)
 {
@@ -95,19 +113,17 @@ static bool check_tracking(RwpBackend *rwp, Error **errp)
     if (!check_kind(rwp, errp)) {
         return false;
     }
-    if (rwp->pagemap_fd < 0) {
-        error_setg(errp, "cannot read /proc/self/pagemap, is /proc mounted?");
-        return false;
-    }
-    if (!uffd_rwp_probe(rwp->pagemap_fd, errp)) {
+    fd = pagemap(errp);
+    if (fd < 0 || !uffd_rwp_probe(fd, errp)) {
         return false;
     }
     fd = uffd_rwp_create(errp);
     if (fd < 0) {
         return false;
     }
+    /* One page tells: more of them would take as long as disarming them all. */
     ok = uffd_rwp_register(fd, qemu_ram_get_host_addr(block),
-                           qemu_ram_get_max_length(block), errp);
+                           qemu_ram_pagesize(block), errp);
     uffd_close_fd(fd);
     return ok;
 }
@@ -304,7 +320,6 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
     }
 
     block = backend->mr.ram_block;
-    rwp->pagemap_fd = qemu_open_old("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (rwp->tracking != ON_OFF_AUTO_OFF && !check_tracking(rwp, &err)) {
         if (rwp->tracking == ON_OFF_AUTO_ON) {
             refuse_tracking(rwp, errp, err);
@@ -317,7 +332,7 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
         .size = qemu_ram_get_max_length(block),
         .page_size = qemu_ram_pagesize(block),
         .shared = backend->share,
-        .pagemap_fd = rwp->pagemap_fd,
+        .pagemap_fd = pagemap(NULL),
     };
     rwp->tracker = rwp_tracker_new(rwp_backend_id(rwp), &memory,
                                    tracker_failed, rwp);
@@ -331,7 +346,9 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
     rwp->observer.discard_end = discard_end;
     rwp->observer.poisoned = page_poisoned;
     qemu_ram_set_observer(block, &rwp->observer);
-    qemu_ram_set_uf_rwp(block);
+    if (rwp->tracking != ON_OFF_AUTO_OFF && !err) {
+        qemu_ram_set_uf_rwp(block);
+    }
     QTAILQ_INSERT_TAIL(&backends, rwp, next);
     rwp->complete = true;
     rwp_step_aside_init();
@@ -366,9 +383,6 @@ static void rwp_backend_finalize(Object *obj)
 
     rwp_evictor_free(rwp->evictor);
     rwp_tracker_free(rwp->tracker);
-    if (rwp->pagemap_fd >= 0) {
-        close(rwp->pagemap_fd);
-    }
     g_free(rwp->failed_reason);
     g_free(rwp->reason);
 }
@@ -491,9 +505,12 @@ static void rwp_backend_set_tracking(Object *obj, int value, Error **errp)
                 return;
             }
             run_untracked(rwp, err);
-        } else if (!rwp->is_ready) {
-            /* machine_ready() is not to think that it failed. */
-            set_state(rwp, WORKING_SET_STATE_OFF, NULL);
+        } else {
+            qemu_ram_set_uf_rwp(MEMORY_BACKEND(rwp)->mr.ram_block);
+            if (!rwp->is_ready) {
+                /* machine_ready() is not to think that it failed. */
+                set_state(rwp, WORKING_SET_STATE_OFF, NULL);
+            }
         }
     }
     rwp->tracking = value;
@@ -554,7 +571,6 @@ static void rwp_backend_instance_init(Object *obj)
     rwp->interval_ms = RWP_INTERVAL_DEFAULT_MS;
     rwp->thp = true;
     rwp_evict_config_init(&rwp->evict);
-    rwp->pagemap_fd = -1;
     rwp->state = WORKING_SET_STATE_OFF;
 }
 

@@ -50,6 +50,7 @@ static void run_ages(RwpEvictMemory *em, RwpEvictJob *whole, unsigned min_age,
     } while (go_on);
     whole->budget = job.budget;
     whole->stopped = job.stopped;
+    whole->blocked = job.blocked;
     whole->kept_enough |= job.kept_enough;
 }
 

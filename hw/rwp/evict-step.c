@@ -284,6 +284,19 @@ static size_t next_batch(const RwpEvictMemory *em, Stretch *stretch,
     return nr;
 }
 
+/*
+ * May the engine be given more?  Where the host has no room, the kernel unmaps
+ * pages of shared memory all the same, which then look as if they had gone.
+ */
+static bool may_reclaim(RwpEvictJob *job)
+{
+    if (!job->stopped && job->engine->blocked()) {
+        job->blocked = true;
+        job->stopped = true;
+    }
+    return !job->stopped;
+}
+
 /* Have the engine take the stretch.  Cuts off what it was not given. */
 static void reclaim(const RwpEvictMemory *em, RwpEvictJob *job,
                     Stretch *stretch)
@@ -292,7 +305,7 @@ static void reclaim(const RwpEvictMemory *em, RwpEvictJob *job,
     uint64_t pages, done = 0;
     size_t at = 0, nr;
 
-    while (!job->stopped &&
+    while (may_reclaim(job) &&
            (nr = next_batch(em, stretch, &at, &done, batch, &pages))) {
         int64_t start_ns = get_clock();
         int ret = job->engine->reclaim(batch, nr);

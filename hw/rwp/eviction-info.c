@@ -69,7 +69,7 @@ static void add_what_if(WorkingSetWhatIfList ***tail, RwpBackend *backend,
     if (known <= RWP_AGE_LIMIT) {
         min_age = MAX(min_age, known);
     }
-    entry->min_age = min_age;
+    entry->min_age = MIN(min_age, UINT32_MAX);
     entry->complete = known <= RWP_AGE_LIMIT && min_age <= RWP_AGE_LIMIT &&
                       min_age < rwp_age_map_epochs(map);
     if (entry->complete) {

@@ -334,7 +334,8 @@ static bool run_job(RwpEvictor *e, RwpEvictJob *job, const RwpAgeMap *map,
         e->last_engine = job->engine;
         rwp_evict_job_run(&e->em, job, account);
         /* There was room for a part of it, maybe. */
-        blocked = job->count.kept ? job->engine->blocked() : NULL;
+        blocked = job->count.kept || job->blocked ? job->engine->blocked() :
+                                                    NULL;
     }
     if (blocked) {
         *state = rwp_evict_state_blocked(blocked);

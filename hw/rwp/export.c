@@ -18,6 +18,7 @@
 #include "qemu/coroutine.h"
 #include "qemu/rcu.h"
 #include "qemu/units.h"
+#include "system/runstate.h"
 #include "hw/rwp/backend.h"
 #include "trace.h"
 
@@ -25,6 +26,9 @@
 #define EXPORT_VERSION      1
 #define EXPORT_FLAG_HUGE    1
 #define EXPORT_UNMAPPED     UINT64_MAX
+
+/* How long it takes to notice that QEMU ends, if nobody reads. */
+#define EXPORT_POLL_MS      100
 
 /* Lengths are counted in these, since huge pages can be mapped in part. */
 #define EXPORT_UNIT         (4 * KiB)
@@ -64,7 +68,10 @@ typedef struct Export {
     uint64_t page_size;
     ExportHeader header;
     GArray *sections;
-    FILE *file;
+    int fd;
+    FILE *file;             /* buffers what goes to @fd */
+    Notifier shutdown;
+    bool interrupted;
     uint64_t records;
 } Export;
 
@@ -165,6 +172,43 @@ static bool write_section(Export *export, const Section *section)
     return true;
 }
 
+static void interrupt_export(Notifier *notifier, void *data)
+{
+    Export *export = container_of(notifier, Export, shutdown);
+
+    qatomic_set(&export->interrupted, true);
+}
+
+/*
+ * Behind a pipe there may be somebody who does not read: QEMU must be able to
+ * end all the same.  A pipe that can be written to has room for PIPE_BUF.
+ */
+static ssize_t write_all(void *cookie, const char *data, size_t size)
+{
+    Export *export = cookie;
+    size_t done = 0;
+
+    while (done < size) {
+        GPollFD poll = { .fd = export->fd, .events = G_IO_OUT };
+        ssize_t written;
+
+        if (qatomic_read(&export->interrupted)) {
+            errno = ECANCELED;
+            return 0;
+        }
+        if (g_poll(&poll, 1, EXPORT_POLL_MS) <= 0) {
+            continue;
+        }
+        written = write(export->fd, data + done, MIN(size - done, PIPE_BUF));
+        if (written > 0) {
+            done += written;
+        } else if (written < 0 && errno != EAGAIN && errno != EINTR) {
+            return 0;
+        }
+    }
+    return size;
+}
+
 /* In a worker thread: a large guest has a lot to write.  Returns -errno. */
 static int write_export(void *opaque)
 {
@@ -186,13 +230,25 @@ static int write_export(void *opaque)
 static int open_destination(const char *filename, const char *fdname,
                             Error **errp)
 {
+    int fd;
+
     if (!filename == !fdname) {
         error_setg(errp, "exactly one of 'filename' and 'fdname' must be"
                    " given");
         return -1;
     }
-    return fdname ? monitor_get_fd(monitor_cur(), fdname, errp)
-                  : qemu_create(filename, O_WRONLY | O_TRUNC, 0600, errp);
+    if (filename) {
+        return qemu_create(filename, O_WRONLY | O_TRUNC | O_NONBLOCK, 0600,
+                           errp);
+    }
+    fd = monitor_get_fd(monitor_cur(), fdname, errp);
+    if (fd >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+        error_setg(errp, "cannot write to '%s': it was opened for reading",
+                   fdname);
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
 void coroutine_fn qmp_export_working_set(const char *id, const char *filename,
@@ -202,7 +258,7 @@ void coroutine_fn qmp_export_working_set(const char *id, const char *filename,
     RwpTracker *tracker;
     const RwpAgeMap *map;
     Export export = { 0 };
-    int fd, err;
+    int err;
 
     if (!backend) {
         return;
@@ -231,24 +287,32 @@ void coroutine_fn qmp_export_working_set(const char *id, const char *filename,
         return;
     }
 
-    fd = open_destination(filename, fdname, errp);
-    if (fd < 0) {
+    export.fd = open_destination(filename, fdname, errp);
+    if (export.fd < 0) {
         return;
     }
-    export.file = fdopen(fd, "w");
+    export.file = fopencookie(&export, "w", (cookie_io_functions_t) {
+        .write = write_all,
+    });
     if (!export.file) {
         error_setg_errno(errp, errno, "cannot write to '%s'",
                          filename ?: fdname);
-        close(fd);
+        qemu_close(export.fd);
         return;
     }
 
+    export.shutdown.notify = interrupt_export;
+    qemu_register_shutdown_notifier(&export.shutdown);
     export.sections = g_array_new(false, false, sizeof(Section));
     find_sections(&export);
     /* The pages' ages outlive the object's being deleted meanwhile. */
     object_ref(OBJECT(backend));
     err = thread_pool_submit_co(write_export, &export);
+    notifier_remove(&export.shutdown);
     if (fclose(export.file) && !err) {
+        err = -errno;
+    }
+    if (qemu_close(export.fd) && !err) {
         err = -errno;
     }
     trace_rwp_export(id, export.records, -err);

@@ -26,10 +26,16 @@ static uint64_t default_page_size(void)
            kib * KiB : 0;
 }
 
+#define POOLS "/sys/kernel/mm/hugepages"
+
 static char *pool_directory(uint64_t page_size)
 {
-    return g_strdup_printf("/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB",
-                           page_size / KiB);
+    return g_strdup_printf(POOLS "/hugepages-%" PRIu64 "kB", page_size / KiB);
+}
+
+static bool is_directory(const char *path)
+{
+    return g_file_test(path, G_FILE_TEST_IS_DIR);
 }
 
 static uint64_t pool_count(const char *directory, const char *what)
@@ -67,11 +73,12 @@ bool rwp_huge_pool_check(const char *id, uint64_t page_size, uint64_t size,
         return true;
     }
     directory = pool_directory(page_size);
-    if (!g_file_test(directory, G_FILE_TEST_IS_DIR)) {
+    /* In a container there may be no sysfs at all. */
+    if (is_directory(POOLS) && !is_directory(directory)) {
         error_setg(errp, "property 'hugetlbsize' of " TYPE_MEMORY_BACKEND_RWP
                    " '%s' doesn't take value '%" PRIu64 "': the host has no"
-                   " huge pages of that size, /sys/kernel/mm/hugepages tells"
-                   " which it has", id, page_size);
+                   " huge pages of that size, " POOLS " tells which it has",
+                   id, page_size);
         return false;
     }
     if (size % page_size) {

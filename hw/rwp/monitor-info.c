@@ -25,6 +25,18 @@ static void append_size(GString *buf, const char *label, uint64_t bytes,
     g_string_append_c(buf, '\n');
 }
 
+static void append_untracked(GString *buf, const WorkingSetInfo *info)
+{
+    if (!info->untracked) {
+        return;
+    }
+    append_size(buf, "untracked", info->untracked, info->size);
+    /* The first line may have said it already. */
+    if (g_strcmp0(info->untracked_reason, info->reason)) {
+        g_string_append_printf(buf, "    (%s)\n", info->untracked_reason);
+    }
+}
+
 static void append_idle_ages(GString *buf, const WorkingSetInfo *info)
 {
     g_string_append(buf, "  idle for (intervals)\n");
@@ -110,7 +122,7 @@ static void append_backend(RwpBackend *backend, void *opaque)
                            WorkingSetState_str(info->state),
                            info->reason ? ": " : "", info->reason ?: "");
     if (!info->epochs) {
-        append_size(buf, "untracked", info->untracked, info->size);
+        append_untracked(buf, info);
         return;
     }
     g_string_append_printf(buf, "  scans every %.1f s, %" PRIu64 " so far,"
@@ -121,9 +133,7 @@ static void append_backend(RwpBackend *backend, void *opaque)
     append_size(buf, "present", info->present, info->size);
     append_size(buf, "absent", info->absent, info->size);
     append_size(buf, "resident", info->resident, info->size);
-    if (info->untracked) {
-        append_size(buf, "untracked", info->untracked, info->size);
-    }
+    append_untracked(buf, info);
     append_size(buf, "accessed last interval", info->accessed, info->size);
     for (WorkingSetWindowList *l = info->working_set; l; l = l->next) {
         g_autofree char *label =

@@ -44,15 +44,15 @@ void rwp_out_map_free(RwpOutMap *map)
 static uint64_t clear_bits(unsigned long *bits, uint64_t *total,
                            uint64_t first, uint64_t count)
 {
-    uint64_t nr;
+    uint64_t end = first + count, nr = 0;
 
-    if (!*total) {
-        return 0;
-    }
-    nr = bitmap_count_one_with_offset(bits, first, count);
-    if (nr) {
-        bitmap_clear(bits, first, count);
-        *total -= nr;
+    while (*total && (first = find_next_bit(bits, end, first)) < end) {
+        uint64_t next = find_next_zero_bit(bits, end, first);
+
+        bitmap_clear(bits, first, next - first);
+        nr += next - first;
+        *total -= next - first;
+        first = next;
     }
     return nr;
 }

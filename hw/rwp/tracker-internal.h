@@ -53,7 +53,9 @@ struct RwpTracker {
     bool running;
     bool blind;                 /* the next pass must be a blind one */
     uint32_t interval_ms;
-    int64_t last_pass_ns;       /* host clock: when the last pass ended */
+    /* Host clock: when the last pass ended, later by what it stood still */
+    int64_t last_pass_ns;
+    int64_t stopped_ns;         /* host clock: when the guest stopped last */
     ScanRequests requests;
     RwpScanCost cost;           /* of the newest complete epoch */
 

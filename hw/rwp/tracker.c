@@ -7,10 +7,14 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/timer.h"
+#include "qemu/units.h"
 #include "qemu/userfaultfd.h"
 #include "qemu/userfaultfd-rwp.h"
 #include "trace.h"
 #include "tracker-internal.h"
+
+/* Memory that is unregistered at once, a multiple of all sizes of pages. */
+#define DETACH_BYTES GiB
 
 static void finish_requests(ScanRequests *requests, bool done)
 {
@@ -151,14 +155,22 @@ static bool attach(RwpTracker *t, Error **errp)
     return true;
 }
 
-/* Closing disarms and unregisters everything. */
+/*
+ * Closing disarms and unregisters everything that still is registered, and no
+ * vCPU can have a page fault resolved meanwhile.
+ */
 static void detach(RwpTracker *t)
 {
-    if (t->uffd >= 0) {
-        uffd_close_fd(t->uffd);
-        t->uffd = -1;
-        trace_rwp_detach(t->name);
+    if (t->uffd < 0) {
+        return;
     }
+    for (uint64_t at = 0; at < t->memory.size; at += DETACH_BYTES) {
+        uffd_unregister_memory(t->uffd, t->memory.host + at,
+                               MIN(DETACH_BYTES, t->memory.size - at));
+    }
+    uffd_close_fd(t->uffd);
+    t->uffd = -1;
+    trace_rwp_detach(t->name);
 }
 
 bool rwp_tracker_start(RwpTracker *t, bool held, Error **errp)
@@ -296,10 +308,14 @@ void rwp_tracker_set_interval(RwpTracker *t, uint32_t ms)
 
 void rwp_tracker_set_running(RwpTracker *t, bool running)
 {
+    int64_t now_ns = get_clock();
+
     tracker_lock(t);
     if (running && !t->running) {
-        /* The interval that was going on when the guest stopped is void. */
-        t->last_pass_ns = get_clock();
+        /* The interval that was going on when the guest stopped goes on. */
+        t->last_pass_ns += now_ns - MAX(t->stopped_ns, t->last_pass_ns);
+    } else if (!running && t->running) {
+        t->stopped_ns = now_ns;
     }
     t->running = running;
     qemu_cond_signal(&t->wake);

@@ -104,6 +104,23 @@ static void test_stopped(void)
     rwp_vm_free(vm);
 }
 
+/* What the guest runs between two stops adds up to intervals. */
+static void test_stopped_often(void)
+{
+    RwpVm *vm = rwp_vm_new(rwp_memory("anon"), SIZE, " ");
+    QTestState *qts = vm->qts;
+    uint64_t before = epochs(qts);
+    int64_t start = 0;
+
+    set_interval(qts, 2000);
+    while (epochs(qts) < before + 2) {
+        qtest_qmp_assert_success(qts, "{ 'execute': 'stop' }");
+        qtest_qmp_assert_success(qts, "{ 'execute': 'cont' }");
+        rwp_deadline(&start, "the end of an interval");
+    }
+    rwp_vm_free(vm);
+}
+
 /* -S: the guest has not run at all yet. */
 static void test_not_started(void)
 {
@@ -317,6 +334,7 @@ int main(int argc, char **argv)
 
     rwp_qtest_add("/rwp/life/interval", test_interval);
     rwp_qtest_add("/rwp/life/stopped", test_stopped);
+    rwp_qtest_add("/rwp/life/stopped-often", test_stopped_often);
     rwp_qtest_add("/rwp/life/not-started", test_not_started);
     for (const RwpMemory *m = rwp_memories; m->name; m++) {
         g_autofree char *path =

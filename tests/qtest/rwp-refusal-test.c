@@ -286,52 +286,6 @@ static void test_query(void)
     assert_untouched(vm);
 }
 
-static void test_export(void)
-{
-    g_autoptr(RwpVm) vm = rwp_vm_new(rwp_memory("anon"), SIZE, " ");
-    QTestState *qts = vm->qts;
-    const char *one = "exactly one of 'filename' and 'fdname' must be given";
-    int fds[2];
-
-    rwp_assert_error(qts, one, "{ 'execute': 'export-working-set',"
-                     " 'arguments': { 'id': 'ram0' } }");
-    rwp_assert_error(qts, one, "{ 'execute': 'export-working-set',"
-                     " 'arguments': { 'id': 'ram0', 'filename': '/dev/null',"
-                     " 'fdname': 'x' } }");
-    rwp_assert_error(qts, "Could not create '/nonexistent/file'",
-                     "{ 'execute': 'export-working-set', 'arguments': {"
-                     " 'id': 'ram0', 'filename': '/nonexistent/file' } }");
-    rwp_assert_error(qts, "Could not create '/proc'",
-                     "{ 'execute': 'export-working-set', 'arguments': {"
-                     " 'id': 'ram0', 'filename': '/proc' } }");
-    rwp_assert_error(qts, "File descriptor named 'x' has not been found",
-                     "{ 'execute': 'export-working-set', 'arguments': {"
-                     " 'id': 'ram0', 'fdname': 'x' } }");
-    /* It can be opened, but not written to. */
-    rwp_assert_error(qts, "cannot write to '/dev/full': No space left",
-                     "{ 'execute': 'export-working-set', 'arguments': {"
-                     " 'id': 'ram0', 'filename': '/dev/full' } }");
-    /* One can read from it only, and: it is closed after an error, too. */
-    g_assert_cmpint(pipe(fds), ==, 0);
-    qtest_qmp_fds_assert_success(qts, &fds[0], 1, "{ 'execute': 'getfd',"
-                                 " 'arguments': { 'fdname': 'x' } }");
-    rwp_assert_error(qts, "cannot write to 'x'",
-                     "{ 'execute': 'export-working-set', 'arguments': {"
-                     " 'id': 'ram0', 'fdname': 'x' } }");
-    rwp_assert_error(qts, "File descriptor named 'x' has not been found",
-                     "{ 'execute': 'export-working-set', 'arguments': {"
-                     " 'id': 'ram0', 'fdname': 'x' } }");
-    /* Nobody reads it any more. */
-    close(fds[0]);
-    qtest_qmp_fds_assert_success(qts, &fds[1], 1, "{ 'execute': 'getfd',"
-                                 " 'arguments': { 'fdname': 'y' } }");
-    close(fds[1]);
-    rwp_assert_error(qts, "cannot write to 'y': Broken pipe",
-                     "{ 'execute': 'export-working-set', 'arguments': {"
-                     " 'id': 'ram0', 'fdname': 'y' } }");
-    assert_untouched(vm);
-}
-
 static void test_off(void)
 {
     QTestState *qts =
@@ -716,7 +670,6 @@ int main(int argc, char **argv)
     rwp_qtest_add("/rwp/refused/late", test_late);
     rwp_qtest_add("/rwp/refused/interval", test_set_interval);
     rwp_qtest_add("/rwp/refused/query", test_query);
-    rwp_qtest_add("/rwp/refused/export", test_export);
     rwp_qtest_add("/rwp/refused/off", test_off);
     rwp_qtest_add("/rwp/refused/object-add", test_object_add);
     rwp_qtest_add("/rwp/refused/evict/start", test_evict_start);

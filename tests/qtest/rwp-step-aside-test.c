@@ -120,10 +120,13 @@ static void check_aside(RwpVm *vm, const char *reason)
     g_autofree char *error =
         g_strdup_printf("accesses to the memory of 'ram0' are not tracked:"
                         " tracking is suspended, %s", reason);
+    g_autofree char *status = NULL;
 
     rwp_wait_state(vm->qts, "ram0", "suspended");
     rwp_assert_state(vm->qts, "ram0", "suspended", reason);
     rwp_vm_check(vm);
+    status = migration_status(vm->qts);
+    g_test_message("migration: %s", status);
     rwp_assert_error(vm->qts, error, "{ 'execute': 'scan-working-set',"
                      " 'arguments': { 'id': 'ram0' } }");
     /* Without an ID it scans those that can be, here none. */

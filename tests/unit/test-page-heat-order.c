@@ -290,6 +290,12 @@ static void test_end(void)
     g_assert_false(page_heat_order_wants_sync(&order));
 }
 
+/* A copy, as asking changes it. */
+static unsigned throttle(PageHeatOrder order, unsigned now)
+{
+    return page_heat_order_throttle(&order, now, 50);
+}
+
 static void test_outlook(void)
 {
     PageHeatSync sync = sync_template;
@@ -316,30 +322,48 @@ static void test_outlook(void)
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
     g_assert_cmpuint(order.bandwidth, ==, 100 * MiB);
     g_assert_cmpuint(order.write_rate, ==, MiB);
-    g_assert_cmpuint(page_heat_order_throttle(&order, 0, 50), ==, 0);
+    g_assert_cmpuint(throttle(order, 0), ==, 0);
 
     /* 80 MiB/s are more than half of the bandwidth: five eighths will do. */
     sync.written = 1600 * MiB;
     order = order_after(sync, false);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
-    g_assert_cmpuint(page_heat_order_throttle(&order, 0, 50), ==, 38);
-    g_assert_cmpuint(page_heat_order_throttle(&order, 90, 50), ==, 94);
-    g_assert_cmpuint(page_heat_order_throttle(&order, 99, 50), ==, 100);
+    g_assert_cmpuint(throttle(order, 0), ==, 38);
+    g_assert_cmpuint(throttle(order, 90), ==, 94);
+    g_assert_cmpuint(throttle(order, 99), ==, 100);
 
     /* A sync too soon after: what the 38 % do is not known, so no more. */
     sync.now_ms++;
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
-    g_assert_cmpuint(page_heat_order_throttle(&order, 38, 50), ==, 38);
+    g_assert_cmpuint(throttle(order, 38), ==, 38);
 
     /* Nor is there any use in it at the end. */
     sync.now_ms--;
     order = order_after(sync, false);
     page_heat_order_end(&order);
     page_heat_order_synced(&order, &sync);
-    g_assert_cmpuint(page_heat_order_throttle(&order, 38, 50), ==, 38);
+    g_assert_cmpuint(throttle(order, 38), ==, 38);
+
+    /* What is written to in memory without heat is not known. */
+    sync.hot = sync.threshold;
+    sync.dirty = 60 * MiB;
+    sync.other = 50 * MiB;
+    sync.written = 0;
+    order = order_after(sync, true);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_WRITTEN);
+    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
+    sync.other = 0;
+    g_assert_cmpint(order_after(sync, true).outlook, ==,
+                    PAGE_HEAT_OUTLOOK_CONVERGES);
+
+    /* A pass in which nothing could be sent is not repeated. */
+    page_heat_order_pass_done(&order);
+    page_heat_order_synced(&order, &sync);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
 
     /* No time has passed: nothing is known. */
+    sync = sync_template;
     sync.now_ms = 1;
     order = order_after(sync, false);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
@@ -381,13 +405,27 @@ static void test_write_rate(void)
             /* All is dirty again: as good as it gets */
             g_assert_cmpfloat(order.write_rate, >=, 15 * 360.0 * MiB);
         }
-        pct = page_heat_order_throttle(&order, 0, 50);
+        /* Too short to judge by. */
+        g_assert_cmpuint(throttle(order, 0), ==, 0);
+        page_heat_order_sent(&order, 25 * MiB);
+        sync.now_ms += 250;
+        sync.transferred += 25 * MiB;
+        order.dirty = sync_template.dirty;
+        page_heat_order_synced(&order, &sync);
+        pct = throttle(order, 0);
         if (cases[i].converges) {
             g_assert_cmpuint(pct, ==, 0);
         } else {
             g_assert_cmpuint(pct, >=, 50);
             g_assert_cmpuint(pct, <=, 100);
         }
+        /* One that says otherwise, and it begins anew. */
+        page_heat_order_sent(&order, 25 * MiB);
+        sync.now_ms += 250;
+        sync.transferred += 25 * MiB;
+        sync.again = 0;
+        page_heat_order_synced(&order, &sync);
+        g_assert_cmpuint(throttle(order, 0), ==, 0);
     }
 }
 

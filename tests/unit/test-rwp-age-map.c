@@ -839,11 +839,12 @@ static void test_saturation(void)
 
 /*
  * Nothing but empty epochs, for maps in which the sweep's share of each epoch
- * is nothing, one extent or several.
+ * is nothing, one extent or several, or more than is done at once: whether
+ * all, some or none of it is asked for.
  */
 static void test_idle(void)
 {
-    static const unsigned extents[] = { 1, 2, 31, 32, 33, 65, 100 };
+    static const unsigned extents[] = { 1, 2, 31, 32, 33, 65, 100, 9600 };
 
     for (unsigned i = 0; i < ARRAY_SIZE(extents); i++) {
         uint64_t npages = extents[i] * RWP_EXTENT_PAGES - i;
@@ -858,6 +859,10 @@ static void test_idle(void)
                 rwp_age_map_record(map, 0, npages, false);
             }
             rwp_age_map_end(map, e);
+            while (e % 3 && rwp_age_map_sweep(map) && e % 3 == 1) {
+                rwp_age_map_idle(map, pages);
+                g_assert_cmpuint(pages[MIN(e, RWP_AGE_LIMIT)], ==, npages);
+            }
             rwp_age_map_idle(map, pages);
             g_assert_cmpuint(pages[MIN(e, RWP_AGE_LIMIT)], ==, npages);
             if (e % 16 == 0) {

@@ -113,6 +113,13 @@ void rwp_age_map_record_ranges(RwpAgeMap *map, const RwpPageRange *ranges,
 /* rwp_age_map_end: the open epoch is complete at time @now_ns. */
 void rwp_age_map_end(RwpAgeMap *map, int64_t now_ns);
 
+/*
+ * rwp_age_map_sweep: do a little of the map's housekeeping, which grows with
+ * the memory, after rwp_age_map_end().  Returns whether there is more of it to
+ * do; what is left then, rwp_age_map_begin() does.
+ */
+bool rwp_age_map_sweep(RwpAgeMap *map);
+
 /* rwp_age_map_discard: @count pages from @first on have become absent. */
 void rwp_age_map_discard(RwpAgeMap *map, uint64_t first, uint64_t count);
 

@@ -55,7 +55,8 @@ typedef struct RwpEvictJob {
     void *opaque;
 
     RwpEvictCount count;        /* of all steps so far */
-    bool stopped;               /* go_on() said so */
+    bool stopped;               /* go_on() said so, or @blocked */
+    bool blocked;               /* the engine could not go on */
     bool kept_enough;           /* the budget was more than @keep allowed for */
 } RwpEvictJob;
 
@@ -67,7 +68,7 @@ uint64_t rwp_evict_resident(const RwpEvictMemory *em, const RwpAgeMap *map);
  * thread at a time for each memory.
  *
  * Returns false if there is nothing left to do: no such page from job->next
- * on, no budget, or job->go_on() said so.
+ * on, no budget, or job->stopped.
  */
 bool rwp_evict_step(RwpEvictMemory *em, RwpEvictJob *job);
 

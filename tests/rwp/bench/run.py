@@ -9,7 +9,8 @@ usage: run.py [--only NAME]... [--report] [--update-docs]
                   evict-resident or migration; or a part of one, as
                   epoch-cost:anon
   --report        do not measure, only tell again what was measured last
-  --update-docs   put the tables into docs/devel/rwp-benchmarks.rst
+  --update-docs   put the tables into docs/devel/rwp-benchmarks.rst; those of
+                  programs that lack results stay as they are
 
 Results are in build/bench: a JSON file for each part, tables.txt and
 tables.rst with the tables, and resident.png. Those of other parts stay, and
@@ -25,6 +26,7 @@ import subprocess
 import sys
 from typing import Any, Dict, List
 
+from docs_tables import put_tables
 from limits import Check
 from programs import CHOICES, PROGRAMS, parts_of, result_file
 from report import REPORTS
@@ -89,15 +91,6 @@ def where(machine: Dict[str, Any]) -> str:
             f'{machine["cpus"]} processors{times}.')
 
 
-def update_docs(figures: str, rst: str) -> None:
-    """Between the two comments that are named so."""
-    begin, end = f'.. {figures} begin\n', f'.. {figures} end\n'
-    text = DOCS.read_text(encoding='utf8')
-    head, _, rest = text.partition(begin)
-    _, _, tail = rest.partition(end)
-    DOCS.write_text(f'{head}{begin}\n{rst}\n{end}{tail}', encoding='utf8')
-
-
 def figures_of(program: str) -> str:
     """Where in the docs they belong."""
     for subject, figures in (('evict', 'eviction figures'),
@@ -139,38 +132,40 @@ def main() -> int:
     machine = load('machine.json')
     if not machine:
         return 2
-    tables: Dict[str, List[Table]] = {
-        'figures': [], 'eviction figures': [], 'migration figures': []}
+    tables: List[Table] = []
+    docs: Dict[str, List[Table]] = {}
     checks: List[Check] = []
     for name in PROGRAMS:
         results = []
+        lacking = False
         for part in parts_of(name):
             result = load(result_file(part))
             if result is not None:
                 results += result
-            elif part in wanted:
+                continue
+            lacking = True
+            if part in wanted:
                 print(f'bench: there are no results of {part}',
                       file=sys.stderr)
                 complete = False
         if not results:
             continue
         more_tables, more_checks = REPORTS[name](results, machine)
-        tables[figures_of(name)] += more_tables
+        tables += more_tables
         checks += more_checks
+        if not lacking:
+            docs.setdefault(figures_of(name), []).extend(more_tables)
 
-    text = '\n'.join([where(machine) + '\n',
-                      *(t.text() for some in tables.values() for t in some),
+    text = '\n'.join([where(machine) + '\n', *(t.text() for t in tables),
                       'Limits\n------', *map(str, checks)]) + '\n'
-    rst = {name: '\n'.join([where(machine) + '\n', *(t.rst() for t in some)])
-           for name, some in tables.items() if some}
+    rst = '\n'.join([where(machine) + '\n', *(t.rst() for t in tables)])
     (RESULTS / 'tables.txt').write_text(text, encoding='utf8')
-    (RESULTS / 'tables.rst').write_text('\n'.join(rst.values()),
-                                        encoding='utf8')
+    (RESULTS / 'tables.rst').write_text(rst, encoding='utf8')
     print(text)
     draw()
     if args.update_docs:
-        for name, figures in rst.items():
-            update_docs(name, figures)
+        for block, some in docs.items():
+            put_tables(DOCS, block, where(machine), some)
 
     broken = [check for check in checks if check.broken]
     print(f'bench: {len(checks) - len(broken)} limits kept, '
