@@ -107,6 +107,7 @@ static int pagemap(Error **errp)
 static bool check_tracking(RwpBackend *rwp, Error **errp)
 {
     RAMBlock *block = MEMORY_BACKEND(rwp)->mr.ram_block;
+    uint64_t part;
     bool ok;
     int fd;
 
@@ -121,9 +122,13 @@ static bool check_tracking(RwpBackend *rwp, Error **errp)
     if (fd < 0) {
         return false;
     }
-    /* One page tells: more of them would take as long as disarming them all. */
-    ok = uffd_rwp_register(fd, qemu_ram_get_host_addr(block),
-                           qemu_ram_pagesize(block), errp);
+    /*
+     * A part tells: all of it would take as long as disarming it.  With less
+     * than this, the kernel would split a huge page.
+     */
+    part = MIN(qemu_ram_pagesize(block) * RWP_EXTENT_PAGES,
+               qemu_ram_get_max_length(block));
+    ok = uffd_rwp_register(fd, qemu_ram_get_host_addr(block), part, errp);
     uffd_close_fd(fd);
     return ok;
 }
