@@ -222,7 +222,8 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
     int64_t ms = sync->now_ms - order->synced_ms;
     bool first = order->hold == PAGE_HEAT_HOLD_AGED && !order->pass_done;
     /* What cannot be sent must not be waited for. */
-    bool in_vain = order->pass_done && sync->transferred == order->transferred;
+    bool in_vain = order->pass_done && !order->sent &&
+                   sync->transferred == order->transferred;
 
     order->measured = false;
     if (order->ended) {

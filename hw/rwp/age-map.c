@@ -598,18 +598,11 @@ void rwp_age_map_set_times(RwpAgeMap *map, int64_t interval_ns, int64_t now_ns)
     map->accessed = map->count[map->current];
 }
 
-/*
- * Stamp of a page whose extent is not empty.
- *
- * @same: if not NULL, whether the whole extent has it
- */
-static uint8_t stamp_at(const RwpAgeMap *map, uint64_t page, bool *same)
+/* Stamp of a page whose extent is not empty. */
+static uint8_t stamp_at(const RwpAgeMap *map, uint64_t page)
 {
     uint8_t stamp = qatomic_read(&map->extent_stamp[page / RWP_EXTENT_PAGES]);
 
-    if (same) {
-        *same = stamp != STAMP_ABSENT;
-    }
     if (stamp == STAMP_ABSENT) {
         /* Pairs with spread_stamp() */
         smp_rmb();
@@ -624,7 +617,7 @@ int rwp_age_map_get(const RwpAgeMap *map, uint64_t page)
 
     assert(page < map->npages);
     if (test_bit(page / RWP_EXTENT_PAGES, map->populated)) {
-        stamp = stamp_at(map, page, NULL);
+        stamp = stamp_at(map, page);
     }
     return stamp == STAMP_ABSENT ? RWP_AGE_ABSENT : map->age[stamp];
 }
@@ -637,6 +630,8 @@ bool rwp_age_map_next_run(const RwpAgeMap *map, uint64_t from, uint64_t end,
     while (from < end) {
         ExtentPart part = first_part(map, from, end);
         bool huge = test_bit(part.extent, map->huge);
+        uint8_t whole;
+        uint64_t step;
 
         if (!test_bit(part.extent, map->populated)) {
             if (run->count) {
@@ -646,11 +641,14 @@ bool rwp_age_map_next_run(const RwpAgeMap *map, uint64_t from, uint64_t end,
                    find_next_bit(map->populated, map->nextents, part.extent);
             continue;
         }
-        for (uint64_t i = 0, step; i < part.count; i += step, from += step) {
-            bool same;
-            uint8_t stamp = stamp_at(map, from, &same);
+        whole = qatomic_read(&map->extent_stamp[part.extent]);
+        step = whole == STAMP_ABSENT ? 1 : part.count;
+        /* Pairs with spread_stamp() */
+        smp_rmb();
+        for (uint64_t i = 0; i < part.count; i += step, from += step) {
+            uint8_t stamp = whole != STAMP_ABSENT ? whole :
+                            qatomic_read(&map->page_stamp[from]);
 
-            step = same ? part.count - i : 1;
             if (run->count &&
                 (stamp == STAMP_ABSENT || map->age[stamp] != run->age ||
                  huge != run->huge)) {

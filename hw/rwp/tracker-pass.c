@@ -453,7 +453,7 @@ bool rwp_tracker_pass(RwpTracker *t, char **error)
                    cost.scan_calls, cost.arm_calls);
     t->blind = false;
     t->warmth = TRACKER_COLD;
-    while (rwp_age_map_sweep(t->map)) {
+    while (!t->stop && rwp_age_map_sweep(t->map)) {
         let_others_lock(t);
     }
     return true;

@@ -820,7 +820,7 @@ static void test_world_random(void)
             .read_first = g_test_rand_int_range(0, pages / 2),
             .read_pages = g_test_rand_int_range(0, pages / 2),
             .writes_per_page_sent = g_test_rand_double_range(0, 4),
-            .threshold = g_test_rand_int_range(0, pages),
+            .threshold = g_test_rand_int_range(1, pages),
             .throttles = run & 1,
         };
 
