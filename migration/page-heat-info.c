@@ -20,13 +20,11 @@
  */
 static void add_stall(MigrationPageHeat *heat, double bandwidth)
 {
-    uint64_t limit = migrate_max_postcopy_bandwidth();
-    uint64_t link = migrate_avail_switchover_bandwidth();
+    uint64_t limit = MIN_NON_ZERO(migrate_max_postcopy_bandwidth(),
+                                  migrate_avail_switchover_bandwidth());
 
-    if (limit && link) {
-        bandwidth = MIN(limit, link);
-    } else if (limit || link) {
-        bandwidth = limit ?: link;
+    if (limit) {
+        bandwidth = limit;
     }
     if (bandwidth) {
         heat->has_postcopy_stall = true;
