@@ -116,29 +116,33 @@ static void widen(RAMBlock *block)
     }
 }
 
-/* Bytes that are dirty, of memory that has heat */
-typedef struct Dirty {
-    uint64_t all;
-    uint64_t hot;
-} Dirty;
-
-static Dirty count_dirty(void)
+/* Bytes that are dirty, of memory that has heat. */
+static uint64_t count_with_heat(void)
 {
-    Dirty dirty = { };
     RAMBlock *block;
+    uint64_t pages = 0;
 
     RAMBLOCK_FOREACH_NOT_IGNORED(block) {
         if (block->hot_bmap) {
-            unsigned long pages = used_pages(block);
-
-            dirty.all += bitmap_count_one(block->bmap, pages);
-            dirty.hot += page_heat_order_count(block->bmap, block->hot_bmap,
-                                               pages);
+            pages += bitmap_count_one(block->bmap, used_pages(block));
         }
     }
-    dirty.all <<= qemu_target_page_bits();
-    dirty.hot <<= qemu_target_page_bits();
-    return dirty;
+    return pages << qemu_target_page_bits();
+}
+
+/* Bytes that are dirty and hot. */
+static uint64_t count_hot(void)
+{
+    RAMBlock *block;
+    uint64_t pages = 0;
+
+    RAMBLOCK_FOREACH_NOT_IGNORED(block) {
+        if (block->hot_bmap) {
+            pages += page_heat_order_count(block->bmap, block->hot_bmap,
+                                           used_pages(block));
+        }
+    }
+    return pages << qemu_target_page_bits();
 }
 
 static void watch_from_start(PageHeatPrecopy *heat)
@@ -156,7 +160,7 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     g_autoptr(GArray) candidates = NULL;
     unsigned long longest = 0, chunks = 0;
     PageHeatPrecopy *heat;
-    Dirty dirty;
+    uint64_t hot;
 
     /* A guest that is stopped writes to nothing. */
     if (!runstate_is_running()) {
@@ -191,14 +195,14 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     heat = g_new0(PageHeatPrecopy, 1);
     heat->log = bitmap_new(longest);
     heat->unwatched = bitmap_new(chunks);
-    dirty = count_dirty();
+    hot = count_hot();
     page_heat_order_begin(&heat->order, qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
-                          dirty.all, dirty.hot);
+                          count_with_heat(), hot);
     watch_from_start(heat);
 
     stat64_set(&mig_stats.page_heat_deferred_pages,
-               dirty.hot >> qemu_target_page_bits());
-    stat64_set(&mig_stats.page_heat_hot_bytes, dirty.hot);
+               hot >> qemu_target_page_bits());
+    stat64_set(&mig_stats.page_heat_hot_bytes, hot);
     stat64_set(&mig_stats.page_heat_in_force, 1);
     return heat;
 }
@@ -331,7 +335,7 @@ void page_heat_precopy_sync_begin(PageHeatPrecopy *heat, RAMBlock *block)
     if (!heat->syncing) {
         heat->syncing = true;
         heat->keep = page_heat_order_keeps(
-            &heat->order, ram_bytes_remaining(), count_dirty().hot,
+            &heat->order, ram_bytes_remaining(), count_hot(),
             migrate_get_current()->threshold_size);
     }
 
@@ -374,12 +378,11 @@ void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
 {
     PageHeatOrder *order = &heat->order;
     unsigned bits = qemu_target_page_bits();
-    Dirty counted = count_dirty();
     PageHeatSync sync = {
         .now_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
         .dirty = dirty,
-        .other = dirty - MIN(dirty, counted.all),
-        .hot = counted.hot,
+        .other = dirty - MIN(dirty, count_with_heat()),
+        .hot = count_hot(),
         .written = heat->fold.written << bits,
         .again = heat->fold.again << bits,
         .threshold = migrate_get_current()->threshold_size,

@@ -5,10 +5,25 @@
  */
 
 #include "qemu/osdep.h"
+#include "qapi/error.h"
 #include "qemu/pagemap-scan.h"
 #include "trace.h"
 
-int pagemap_scan(int pagemap_fd, PagemapScan *scan, void *start, void *end,
+static int pagemap_fd = -1;
+
+bool pagemap_open(Error **errp)
+{
+    if (pagemap_fd < 0) {
+        pagemap_fd = qemu_open("/proc/self/pagemap", O_RDONLY, NULL);
+    }
+    if (pagemap_fd < 0) {
+        error_setg_errno(errp, errno, "cannot open /proc/self/pagemap, is /proc"
+                         " mounted?");
+    }
+    return pagemap_fd >= 0;
+}
+
+int pagemap_scan(PagemapScan *scan, void *start, void *end,
                  struct page_region *regions, size_t nr)
 {
     struct pm_scan_arg arg = {

@@ -91,8 +91,7 @@ int uffd_rwp_arm(int uffd_fd, void *addr, uint64_t length)
 }
 
 /* Does an access to an armed page show in a scan? */
-static bool probe_page(int uffd_fd, int pagemap_fd, void *page, size_t size,
-                       Error **errp)
+static bool probe_page(int uffd_fd, void *page, size_t size, Error **errp)
 {
     PagemapScan scan = {
         .category_mask = PAGE_IS_ACCESSED,
@@ -111,7 +110,7 @@ static bool probe_page(int uffd_fd, int pagemap_fd, void *page, size_t size,
         error_setg_errno(errp, -ret, "userfaultfd cannot arm a page");
         return false;
     }
-    ret = pagemap_scan(pagemap_fd, &scan, page, page + size, &region, 1);
+    ret = pagemap_scan(&scan, page, page + size, &region, 1);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "PAGEMAP_SCAN does not tell accesses ("
                          HOW_TO_GET_IT ")");
@@ -120,7 +119,7 @@ static bool probe_page(int uffd_fd, int pagemap_fd, void *page, size_t size,
     if (ret == 0) {
         /* Volatile, as above. */
         *(volatile char *)page = 2;
-        ret = pagemap_scan(pagemap_fd, &scan, page, page + size, &region, 1);
+        ret = pagemap_scan(&scan, page, page + size, &region, 1);
         if (ret == 1) {
             return true;
         }
@@ -129,7 +128,7 @@ static bool probe_page(int uffd_fd, int pagemap_fd, void *page, size_t size,
     return false;
 }
 
-bool uffd_rwp_probe(int pagemap_fd, Error **errp)
+bool uffd_rwp_probe(Error **errp)
 {
     const uint64_t needed = UFFD_FEATURE_RWP | UFFD_FEATURE_RWP_ASYNC;
     size_t size = qemu_real_host_page_size();
@@ -138,6 +137,9 @@ bool uffd_rwp_probe(int pagemap_fd, Error **errp)
     bool ok;
     int fd;
 
+    if (!pagemap_open(errp)) {
+        return false;
+    }
     /* The kernel tells its features to a descriptor that asks for none. */
     fd = open_and_negotiate(0, &available, errp);
     if (fd < 0) {
@@ -164,7 +166,7 @@ bool uffd_rwp_probe(int pagemap_fd, Error **errp)
         close(fd);
         return false;
     }
-    ok = probe_page(fd, pagemap_fd, page, size, errp);
+    ok = probe_page(fd, page, size, errp);
     munmap(page, size);
     close(fd);
     return ok;

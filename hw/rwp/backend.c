@@ -24,6 +24,7 @@
 #include "qemu/main-loop.h"
 #include "qemu/memfd.h"
 #include "qemu/module.h"
+#include "qemu/pagemap-scan.h"
 #include "qemu/userfaultfd.h"
 #include "qemu/userfaultfd-rwp.h"
 #include "qom/object_interfaces.h"
@@ -85,24 +86,6 @@ static bool check_kind(RwpBackend *rwp, Error **errp)
     return true;
 }
 
-/*
- * This process's pagemap, or -1 with an error.  It stays open: memory may be
- * plugged in when -run-with has changed the user or the root directory.
- */
-static int pagemap(Error **errp)
-{
-    static int fd = -1;
-
-    if (fd < 0) {
-        fd = qemu_open_old("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    }
-    if (fd < 0) {
-        error_setg_errno(errp, errno, "cannot open /proc/self/pagemap, is /proc"
-                         " mounted?");
-    }
-    return fd;
-}
-
 /* Can this host track this memory? */
 static bool check_tracking(RwpBackend *rwp, Error **errp)
 {
@@ -111,11 +94,7 @@ static bool check_tracking(RwpBackend *rwp, Error **errp)
     bool ok;
     int fd;
 
-    if (!check_kind(rwp, errp)) {
-        return false;
-    }
-    fd = pagemap(errp);
-    if (fd < 0 || !uffd_rwp_probe(fd, errp)) {
+    if (!check_kind(rwp, errp) || !uffd_rwp_probe(errp)) {
         return false;
     }
     fd = uffd_rwp_create(errp);
@@ -332,12 +311,13 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
         }
     }
 
+    /* Tracking may be turned on when -run-with has changed the user. */
+    pagemap_open(NULL);
     memory = (RwpTrackedMemory) {
         .host = qemu_ram_get_host_addr(block),
         .size = qemu_ram_get_max_length(block),
         .page_size = qemu_ram_pagesize(block),
         .shared = backend->share,
-        .pagemap_fd = pagemap(NULL),
     };
     rwp->tracker = rwp_tracker_new(rwp_backend_id(rwp), &memory,
                                    tracker_failed, rwp);

@@ -107,3 +107,9 @@ void rwp_evict_job_sweep(RwpEvictMemory *em, RwpEvictJob *job,
 {
     run_ages(em, job, job->min_age, job->max_age, account);
 }
+
+const char *rwp_evict_job_blocked(const RwpEvictJob *job)
+{
+    return job->blocked || !job->count.kept ? job->blocked
+                                            : job->engine->blocked();
+}

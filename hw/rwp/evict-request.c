@@ -43,7 +43,7 @@ static EvictionLimit carry_out(const RwpEvictRequest *request,
         return (room < request->pages || job->kept_enough) && min_resident ?
                EVICTION_LIMIT_MIN_RESIDENT : EVICTION_LIMIT_NONE;
     }
-    if (job->blocked || (job->count.kept && request->engine->blocked())) {
+    if (rwp_evict_job_blocked(job)) {
         return EVICTION_LIMIT_HOST_SWAP;
     }
     return job->count.kept ? EVICTION_LIMIT_KEPT : EVICTION_LIMIT_MIN_AGE;

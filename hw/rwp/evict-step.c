@@ -231,8 +231,8 @@ static void gather(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch,
     uint64_t pages = MAX(STRETCH / em->memory.page_size, 1);
     uint64_t end = MIN(QEMU_ALIGN_UP(from + pages, RWP_EXTENT_PAGES),
                        npages_of(em));
-    int nr = pagemap_scan(em->memory.pagemap_fd, &scan, address_of(em, from),
-                          address_of(em, end), regions, ARRAY_SIZE(regions));
+    int nr = pagemap_scan(&scan, address_of(em, from), address_of(em, end),
+                          regions, ARRAY_SIZE(regions));
 
     if (nr < 0) {
         /* Leave it at that: when in doubt, nothing goes. */
@@ -290,9 +290,9 @@ static size_t next_batch(const RwpEvictMemory *em, Stretch *stretch,
  */
 static bool may_reclaim(RwpEvictJob *job)
 {
-    if (!job->stopped && job->engine->blocked()) {
-        job->blocked = true;
-        job->stopped = true;
+    if (!job->stopped) {
+        job->blocked = job->engine->blocked();
+        job->stopped = job->blocked;
     }
     return !job->stopped;
 }
@@ -379,8 +379,7 @@ static void verify(RwpEvictMemory *em, RwpEvictJob *job, Stretch *stretch)
             .category_mask = PAGE_IS_PRESENT,
             .return_mask = PAGE_IS_PRESENT | PAGE_IS_ACCESSED,
         };
-        int nr = pagemap_scan(em->memory.pagemap_fd, &scan,
-                              address_of(em, stretch->ranges[at].first),
+        int nr = pagemap_scan(&scan, address_of(em, stretch->ranges[at].first),
                               address_of(em, last->first + last->count),
                               regions, ARRAY_SIZE(regions));
         int region = 0;

@@ -333,9 +333,7 @@ static bool run_job(RwpEvictor *e, RwpEvictJob *job, const RwpAgeMap *map,
     if (!blocked && job->budget) {
         e->last_engine = job->engine;
         rwp_evict_job_run(&e->em, job, account);
-        /* There was room for a part of it, maybe. */
-        blocked = job->count.kept || job->blocked ? job->engine->blocked() :
-                                                    NULL;
+        blocked = rwp_evict_job_blocked(job);
     }
     if (blocked) {
         *state = rwp_evict_state_blocked(blocked);

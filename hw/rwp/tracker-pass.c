@@ -147,7 +147,7 @@ static int scan_pages(RwpTracker *t, PagemapScan *scan, uint64_t from,
     int nr;
 
     scan->max_pages = max_pages << t->host_shift;
-    nr = pagemap_scan(t->memory.pagemap_fd, scan, tracker_page_address(t, from),
+    nr = pagemap_scan(scan, tracker_page_address(t, from),
                       tracker_page_address(t, end), t->regions,
                       PAGEMAP_SCAN_BATCH);
     cost->scan_calls++;

@@ -66,17 +66,27 @@ typedef struct PagemapScan {
 } PagemapScan;
 
 /*
+ * pagemap_open: open this process's pagemap, if it is not open yet.  It stays
+ * open, so scans work when -run-with has changed the user or the root directory
+ * meanwhile.  With the BQL held.
+ *
+ * Returns false with an error if that is not possible.
+ */
+bool pagemap_open(Error **errp);
+
+/*
  * pagemap_scan: report the matching regions of [@start, @end), ascending,
  * until @regions is full, @scan->max_pages are reported (this may be within a
  * huge page) or the range ends.
  *
- * @pagemap_fd: /proc/self/pagemap, opened for reading
+ * Called by any thread, when pagemap_open() has succeeded.
+ *
  * @regions: @nr entries; a multiple of PAGEMAP_SCAN_BATCH is best
  *
  * Returns the number of regions, or -errno.  The range is done when
  * @scan->walk_end is @end.
  */
-int pagemap_scan(int pagemap_fd, PagemapScan *scan, void *start, void *end,
+int pagemap_scan(PagemapScan *scan, void *start, void *end,
                  struct page_region *regions, size_t nr);
 
 #endif /* CONFIG_LINUX */

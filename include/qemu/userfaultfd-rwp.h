@@ -42,14 +42,13 @@ struct uffdio_rwprotect {
  * uffd_rwp_probe: does this host track accesses?
  *
  * Asks the kernel for each part of what tracking needs, with a page of
- * private anonymous memory.  Needs no privilege.
- *
- * @pagemap_fd: /proc/self/pagemap, opened for reading
+ * private anonymous memory.  Needs no privilege.  With the BQL held: opens the
+ * pagemap (qemu/pagemap-scan.h).
  *
  * Returns true if so; otherwise false with an error that names the part that
  * is missing.
  */
-bool uffd_rwp_probe(int pagemap_fd, Error **errp);
+bool uffd_rwp_probe(Error **errp);
 
 /*
  * uffd_rwp_create: a userfaultfd for asynchronous RWP only.  It needs no

@@ -5,8 +5,8 @@
  *
  * hw/rwp/evict-step.h does a stretch; here steps are put together until the
  * job is done, has used up its budget, or is told to stop.  In the job that is
- * given, count, budget, stopped and kept_enough are those of all steps when it
- * returns; next is not used.
+ * given, count, budget, stopped, blocked and kept_enough are those of all steps
+ * when it returns; next is not used.
  *
  * Locking: called without locks, by one thread at a time for each memory.
  * Takes the tracker's lock for short moments.
@@ -46,5 +46,12 @@ void rwp_evict_job_run(RwpEvictMemory *em, RwpEvictJob *job,
  */
 void rwp_evict_job_sweep(RwpEvictMemory *em, RwpEvictJob *job,
                          RwpEvictAccount *account);
+
+/*
+ * rwp_evict_job_blocked: why the engine takes no more of @job, which has been
+ * carried out, for humans.  NULL if it would, or has taken all that it was
+ * given: there may have been room for just that.
+ */
+const char *rwp_evict_job_blocked(const RwpEvictJob *job);
 
 #endif /* HW_RWP_EVICT_JOB_H */

@@ -56,7 +56,7 @@ typedef struct RwpEvictJob {
 
     RwpEvictCount count;        /* of all steps so far */
     bool stopped;               /* go_on() said so, or @blocked */
-    bool blocked;               /* the engine could not go on */
+    const char *blocked;        /* why the engine could not go on, or NULL */
     bool kept_enough;           /* the budget was more than @keep allowed for */
 } RwpEvictJob;
 

@@ -42,7 +42,6 @@ typedef struct RwpTrackedMemory {
     uint64_t size;          /* bytes, a multiple of @page_size */
     uint64_t page_size;     /* of the host, or of the huge page pool */
     bool shared;            /* pages may be in the file, but not mapped */
-    int pagemap_fd;         /* /proc/self/pagemap, stays open; -1: none */
 } RwpTrackedMemory;
 
 /* What the newest complete scan took. */
