@@ -5,7 +5,9 @@
  */
 
 #include "qemu/osdep.h"
+#include "rwp-ages.h"
 #include "rwp-qtest.h"
+#include "rwp-vm.h"
 
 #define SIZE (16 * MiB)
 #define ANON rwp_memory("anon")

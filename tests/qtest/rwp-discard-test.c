@@ -19,7 +19,9 @@
 #include "standard-headers/linux/virtio_pci.h"
 #include "qemu/bitops.h"
 #include "qemu/bswap.h"
+#include "rwp-ages.h"
 #include "rwp-qtest.h"
+#include "rwp-vm.h"
 
 #define SIZE        (32 * MiB)
 #define TIMEOUT_US  (30 * 1000 * 1000)

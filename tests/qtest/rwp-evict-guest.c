@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
+#include "rwp-ages.h"
 #include "rwp-evict-guest.h"
 
 #define BLOCK       (32 * KiB)      /* longer qtest commands cost the square */

@@ -16,6 +16,7 @@
 #define RWP_EVICT_GUEST_H
 
 #include "rwp-qtest.h"
+#include "rwp-vm.h"
 
 #define SIZE        (16 * MiB)
 #define PAGE        (4 * KiB)

@@ -12,7 +12,9 @@
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/sockets.h"
+#include "rwp-ages.h"
 #include "rwp-qtest.h"
+#include "rwp-vm.h"
 
 #define SIZE        (16 * MiB)
 #define BLOCK       (32 * KiB)      /* longer qtest commands cost the square */

@@ -7,7 +7,9 @@
 #include "qemu/osdep.h"
 #include <sys/socket.h>
 #include "libqmp.h"
+#include "rwp-ages.h"
 #include "rwp-qtest.h"
+#include "rwp-vm.h"
 
 #define SIZE    (16 * MiB)
 

@@ -9,6 +9,7 @@
 
 #include "qemu/osdep.h"
 #include "rwp-qtest.h"
+#include "rwp-vm.h"
 
 #define SIZE (48 * MiB)
 

@@ -10,7 +10,9 @@
  */
 
 #include "qemu/osdep.h"
+#include "rwp-ages.h"
 #include "rwp-qtest.h"
+#include "rwp-vm.h"
 
 #define SIZE        (8 * MiB)
 #define OFFLINE     "/sys/devices/system/memory/hard_offline_page"

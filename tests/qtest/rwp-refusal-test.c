@@ -10,6 +10,7 @@
 #include "qemu/osdep.h"
 #include <sys/sysinfo.h>
 #include "rwp-qtest.h"
+#include "rwp-vm.h"
 
 #define SIZE (16 * MiB)
 

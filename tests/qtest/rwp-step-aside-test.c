@@ -9,7 +9,9 @@
  */
 
 #include "qemu/osdep.h"
+#include "rwp-ages.h"
 #include "rwp-qtest.h"
+#include "rwp-vm.h"
 
 #define SIZE        (16 * MiB)
 #define FILLED      (6 * MiB)

@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "rwp-qtest.h"
+#include "rwp-vm.h"
 
 #define SIZE (16 * MiB)
 
