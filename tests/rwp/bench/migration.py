@@ -5,7 +5,11 @@
 A Linux guest under KVM goes from one QEMU to the next, by turns in stock order
 and with the capability page-heat, over a link of limited bandwidth.  Before
 each time its load has been tracked for some intervals, and after it all memory
-is compared.  It is the same binary, the same guest, the same load.
+is compared.  In a pair it is the same binary, the same guest, the same load.
+
+How often stock order sends what is hot depends on where that lies, so each
+pair has a guest of its own, with its memory in an order of its own.  They are
+the same each time that this is run.
 
 Should a guest be lost, as happens where an emulator without this project's
 patches runs the machine, one is booted anew and the pair is measured again.
@@ -20,7 +24,7 @@ import os
 import sys
 import tempfile
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
 from qemu.machine import QEMUMachine
 from qemu.machine.machine import AbnormalShutdown, QEMUMachineError
@@ -53,8 +57,12 @@ ORDERS = (('stock', 'heat'), ('heat', 'stock'))
 class Traveller:
     """A guest, in whatever QEMU it is at the moment."""
 
-    def __init__(self, part: Part, directory: str):
+    def __init__(self, part: Part, layout: int, directory: str):
+        """
+        :param layout: which one of the load's memory
+        """
         self._part = part
+        self._layout = layout
         self._directory = directory
         self._number = 0
         self._guests: List[MigratingGuest] = []
@@ -64,7 +72,7 @@ class Traveller:
         """Boot, and begin with the load."""
         self._guest.boot(*self._options())
         self._guest.load.alloc('scattered', thp='on', piece='2M',
-                               **self._part.load_mib)
+                               seed=self._layout, **self._part.load_mib)
         for name in self._part.shuffled:
             self._guest.load.ask(f'shuffle {name}')
         for run in self._part.runs:
@@ -178,36 +186,28 @@ def measure(name: str, pairs: int, directory: str) -> Dict[str, Any]:
     part = PARTS[name]
     runs: Dict[str, List[Dict[str, Any]]] = {'stock': [], 'heat': []}
     losses: List[str] = []
-    traveller: Optional[Traveller] = None
-    try:
-        while len(runs['heat']) < pairs:
-            try:
-                if traveller is None:
-                    traveller = Traveller(
-                        part, f'{directory}-{len(losses)}')
-                    traveller.start()
-                pair = {}
-                for order in ORDERS[len(runs['heat']) % 2]:
-                    pair[order] = traveller.go(order == 'heat')
-                    print(f'migration: {name}: pair {len(runs["heat"]) + 1} '
-                          f'of {pairs}: {order}: '
-                          f'{figures_of(name, pair[order])}',
-                          file=sys.stderr)
-                for order, run in pair.items():
-                    runs[order].append(run)
-            except ExecuteError:
-                # A mistake of ours.
-                raise
-            except LOST as error:
-                said = traveller.close() if traveller else ''
-                traveller = None
-                losses.append(f'{type(error).__name__}: {error}\n{said}')
-                print(f'migration: {name}: a guest was lost: {losses[-1]}',
-                      file=sys.stderr)
-                if len(losses) > LOSSES:
-                    break
-    finally:
-        if traveller:
+    while len(runs['heat']) < pairs and len(losses) <= LOSSES:
+        number = len(runs['heat']) + 1
+        traveller = Traveller(part, number,
+                              f'{directory}-{number}-{len(losses)}')
+        try:
+            traveller.start()
+            pair = {}
+            for order in ORDERS[number % 2]:
+                pair[order] = traveller.go(order == 'heat')
+                print(f'migration: {name}: pair {number} of {pairs}: {order}: '
+                      f'{figures_of(name, pair[order])}', file=sys.stderr)
+            for order, run in pair.items():
+                runs[order].append(run)
+        except ExecuteError:
+            # A mistake of ours.
+            raise
+        except LOST as error:
+            losses.append(f'{type(error).__name__}: {error}\n'
+                          f'{traveller.close()}')
+            print(f'migration: {name}: a guest was lost: {losses[-1]}',
+                  file=sys.stderr)
+        finally:
             traveller.close()
     return {'part': name, 'guest_mib': GUEST_MIB, 'settings': part._asdict(),
             'losses': losses, **runs}
