@@ -23,10 +23,10 @@
 #define RATE_MIN_MS 50
 
 /*
- * A guest is not made faster again: what it does for less than this time is no
- * reason to make it slower.
+ * A guest is not made faster again, and postcopy is not taken back: what the
+ * guest does for less than this time is no reason for either.
  */
-#define THROTTLE_MIN_MS 500
+#define CERTAIN_MS 500
 
 /*
  * What was written to in a pass that takes a minute was written to more often
@@ -259,12 +259,22 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
     qatomic_set(&order->wants_sync, false);
 }
 
+static bool diverges_for_long(const PageHeatOrder *order)
+{
+    return order->measured && order->diverging_ms >= CERTAIN_MS;
+}
+
+bool page_heat_order_gives_up(const PageHeatOrder *order)
+{
+    return order->hold != PAGE_HEAT_HOLD_AGED && diverges_for_long(order);
+}
+
 unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,
                                   unsigned tolerated)
 {
     double may_run;
 
-    if (!order->measured || order->diverging_ms < THROTTLE_MIN_MS) {
+    if (!diverges_for_long(order)) {
         return now;
     }
 

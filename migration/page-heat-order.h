@@ -138,6 +138,13 @@ bool page_heat_order_wants_sync(const PageHeatOrder *order);
 void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync);
 
 /*
+ * page_heat_order_gives_up: was all memory sent, and is it certain that precopy
+ * does not converge?  That is, all syncs of the last half second, the newest
+ * one included, measured that the guest writes too fast.
+ */
+bool page_heat_order_gives_up(const PageHeatOrder *order);
+
+/*
  * page_heat_order_throttle: by how much the guest must be slowed down for
  * migration to converge, in % of its speed without throttling.
  * @now: how much it is at present, 0 to 99; the answer is never less.

@@ -374,6 +374,17 @@ static void throttle(PageHeatPrecopy *heat, unsigned tolerated)
     }
 }
 
+/* Returns false if that is for the user to decide, or too early. */
+static bool start_postcopy(const PageHeatOrder *order)
+{
+    if (!migrate_auto_postcopy() || !page_heat_order_gives_up(order)) {
+        return false;
+    }
+    trace_page_heat_start_postcopy(order->bandwidth, order->write_rate);
+    qatomic_set(&migrate_get_current()->start_postcopy, true);
+    return true;
+}
+
 void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
 {
     PageHeatOrder *order = &heat->order;
@@ -399,7 +410,9 @@ void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
     trace_page_heat_synced(order->hold, sync.dirty, sync.hot, sync.written,
                            sync.again, sync.threshold, order->bandwidth,
                            order->write_rate, order->outlook);
-    throttle(heat, sync.tolerated);
+    if (!start_postcopy(order)) {
+        throttle(heat, sync.tolerated);
+    }
     watch_from_start(heat);
 
     stat64_set(&mig_stats.page_heat_hot_bytes, sync.hot);

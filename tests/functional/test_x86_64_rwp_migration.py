@@ -142,6 +142,36 @@ class Migration(RwpTest):
         destination.wait_state_event('active')
         self.check_tracks_again(destination)
 
+    def test_auto_postcopy(self):
+        """Precopy that does not converge ends in postcopy, untold."""
+        uri = self.uri()
+        source = self.start_source(thp='off')
+        destination = self.start_destination(thp='off')
+        source.capabilities('page-heat', 'postcopy-ram', 'auto-postcopy')
+        destination.capabilities('page-heat', 'postcopy-ram')
+        # Less than half of what the guest writes, and next to no downtime.
+        source.parameters(max_bandwidth=12 * MIB, downtime_limit=1)
+        source.load.ask('wait hot rounds=1')
+        source.scan()
+        self.listen(destination, uri)
+
+        source.migrate(uri)
+        source.wait_migration('postcopy-active')
+        heat = source.migration()['page-heat']
+        self.log.info('in postcopy: %s', heat)
+        self.assertIs(heat['converges'], False)
+        # All that is cold was sent before.
+        self.assertGreater(heat['cold-pages'], 64 * 256)
+
+        destination.vm.event_wait('RESUME', PATIENCE)
+        self.check_content(destination)
+        source.wait_migration('completed')
+        destination.wait_migration('completed')
+        self.check_postmigrate(source)
+
+        destination.wait_state_event('active')
+        self.check_tracks_again(destination)
+
     def test_cancelled(self):
         """After a migration that did not come to its end, all is as before."""
         source = self.start_source(thp='off')

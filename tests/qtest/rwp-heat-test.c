@@ -616,6 +616,34 @@ static void test_room(const void *opaque)
     unlink(path);
 }
 
+static void assert_refused(QTestState *qts, const char *name,
+                           const char *message)
+{
+    rwp_assert_error(qts, message, "{ 'execute': 'migrate-set-capabilities',"
+                     " 'arguments': { 'capabilities': ["
+                     " { 'capability': %s, 'state': true } ] } }", name);
+}
+
+/* What does not go together, or not alone, says so at once. */
+static void test_capabilities(void)
+{
+    QTestState *qts = qtest_init("-machine none");
+
+    assert_refused(qts, "auto-postcopy",
+                   "Capability 'auto-postcopy' requires 'page-heat'");
+    set_capability(qts, "page-heat", true);
+    assert_refused(qts, "auto-postcopy",
+                   "Capability 'auto-postcopy' requires 'postcopy-ram'");
+    set_capability(qts, "postcopy-ram", true);
+    set_capability(qts, "auto-postcopy", true);
+    set_capability(qts, "auto-postcopy", false);
+    set_capability(qts, "postcopy-ram", false);
+
+    assert_refused(qts, "background-snapshot", "Capability 'page-heat' is not"
+                   " compatible with 'background-snapshot'");
+    qtest_quit(qts);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -637,5 +665,6 @@ int main(int argc, char **argv)
     rwp_qtest_add("/rwp/heat/off", test_off);
     rwp_qtest_add("/rwp/heat/snapshot", test_snapshot);
     rwp_qtest_add("/rwp/heat/hostile", test_hostile);
+    rwp_qtest_add("/rwp/heat/capabilities", test_capabilities);
     return g_test_run();
 }

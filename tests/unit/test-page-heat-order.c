@@ -364,6 +364,46 @@ static void test_outlook(void)
     g_assert_cmpuint(order.bandwidth, ==, 0);
 }
 
+/* All was sent once, and half a second has shown that it is in vain. */
+static void test_gives_up(void)
+{
+    PageHeatSync sync = sync_template;
+    PageHeatOrder order;
+
+    sync.hot = 2 * sync.threshold;
+    sync.written = 1600 * MiB;
+    order = order_after(sync, false);
+    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
+    g_assert_false(page_heat_order_gives_up(&order));
+    order = order_after(sync, true);
+    g_assert_true(page_heat_order_gives_up(&order));
+
+    /* A sync too soon after says nothing. */
+    sync.now_ms++;
+    page_heat_order_synced(&order, &sync);
+    g_assert_false(page_heat_order_gives_up(&order));
+
+    /* One moment is not enough. */
+    sync = sync_template;
+    sync.hot = 2 * sync.threshold;
+    order = order_after(sync, true);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_WRITTEN);
+    sync.written = 1600 * MiB;
+    sync.now_ms += 400;
+    sync.transferred += 40 * MiB;
+    page_heat_order_synced(&order, &sync);
+    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
+    g_assert_false(page_heat_order_gives_up(&order));
+    sync.now_ms += 100;
+    sync.transferred += 10 * MiB;
+    page_heat_order_synced(&order, &sync);
+    g_assert_true(page_heat_order_gives_up(&order));
+
+    page_heat_order_end(&order);
+    page_heat_order_synced(&order, &sync);
+    g_assert_false(page_heat_order_gives_up(&order));
+}
+
 /* What was sent in a slice of the last pass tells how fast the guest writes. */
 static void test_write_rate(void)
 {
@@ -436,6 +476,7 @@ int main(int argc, char **argv)
     g_test_add_func("/page-heat-order/slices", test_slices);
     g_test_add_func("/page-heat-order/end", test_end);
     g_test_add_func("/page-heat-order/outlook", test_outlook);
+    g_test_add_func("/page-heat-order/gives-up", test_gives_up);
     g_test_add_func("/page-heat-order/write-rate", test_write_rate);
     return g_test_run();
 }
