@@ -65,6 +65,7 @@ void page_heat_order_end(PageHeatOrder *order)
     order->slice = UINT64_MAX;
     order->ended = true;
     qatomic_set(&order->wants_sync, false);
+    qatomic_set(&order->looks_late, false);
 }
 
 static uint64_t worth_a_pass(uint64_t dirty, uint64_t threshold)
@@ -104,9 +105,13 @@ void page_heat_order_pass_done(PageHeatOrder *order)
     }
 }
 
-bool page_heat_order_wants_sync(const PageHeatOrder *order)
+bool page_heat_order_wants_sync(const PageHeatOrder *order, uint64_t dirty,
+                                uint64_t threshold)
 {
-    return qatomic_read(&order->wants_sync);
+    if (qatomic_read(&order->looks_late)) {
+        threshold -= threshold / 8;
+    }
+    return dirty < threshold || qatomic_read(&order->wants_sync);
 }
 
 /*
@@ -141,14 +146,11 @@ static double solve_writes(double again, double clean, double sent)
 
 static void measure(PageHeatOrder *order, const PageHeatSync *sync, int64_t ms)
 {
-    if (ms < RATE_MIN_MS) {
+    if (ms < RATE_MIN_MS || sync->transferred <= order->transferred) {
         return;
     }
 
-    if (sync->transferred > order->transferred) {
-        order->bandwidth = (sync->transferred - order->transferred) * 1000.0 /
-                           ms;
-    }
+    order->bandwidth = (sync->transferred - order->transferred) * 1000.0 / ms;
 
     if (order->hold != PAGE_HEAT_HOLD_NONE) {
         uint64_t to_send = sync->hot - MIN(sync->hot, sync->threshold);
@@ -201,9 +203,13 @@ static PageHeatOutlook look_out(const PageHeatOrder *order,
                                           : PAGE_HEAT_OUTLOOK_UNKNOWN;
 }
 
+/*
+ * In the first pass the bandwidth may be that of reading memory from swap, or of
+ * finding out that it is all zero.
+ */
 static void note_divergence(PageHeatOrder *order, int64_t ms)
 {
-    if (!order->measured) {
+    if (!order->measured || order->hold == PAGE_HEAT_HOLD_AGED) {
         return;
     }
     if (order->outlook != PAGE_HEAT_OUTLOOK_DIVERGES) {
@@ -257,16 +263,13 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
     order->dirty = sync->dirty - sync->other;
     order->pass_done = false;
     qatomic_set(&order->wants_sync, false);
-}
-
-static bool diverges_for_long(const PageHeatOrder *order)
-{
-    return order->measured && order->diverging_ms >= CERTAIN_MS;
+    qatomic_set(&order->looks_late, order->hold != PAGE_HEAT_HOLD_NONE &&
+                                    sync->hot >= sync->threshold / 2);
 }
 
 bool page_heat_order_gives_up(const PageHeatOrder *order)
 {
-    return order->hold != PAGE_HEAT_HOLD_AGED && diverges_for_long(order);
+    return order->measured && order->diverging_ms >= CERTAIN_MS;
 }
 
 unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,
@@ -274,7 +277,7 @@ unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,
 {
     double may_run;
 
-    if (!diverges_for_long(order)) {
+    if (!page_heat_order_gives_up(order)) {
         return now;
     }
 

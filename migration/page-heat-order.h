@@ -71,6 +71,7 @@ typedef struct PageHeatOrder {
     bool ended;
     /* Read without a lock by page_heat_order_wants_sync(). */
     bool wants_sync;
+    bool looks_late;
     /* Bytes to be sent before a sync is wanted in the middle of a pass. */
     uint64_t slice;
     uint64_t sent;          /* bytes since the last sync */
@@ -123,12 +124,19 @@ void page_heat_order_sent(PageHeatOrder *order, uint64_t bytes);
 void page_heat_order_pass_done(PageHeatOrder *order);
 
 /*
- * page_heat_order_wants_sync: is it time for a sync, although more is dirty
- * than fits the threshold?  A sync is only asked for after a good part of what
- * is dirty was sent since the last one, or when the first pass ends or is
- * about to.
+ * page_heat_order_wants_sync: is it time for a sync, and to switch over if it
+ * finds that what is dirty fits?  @dirty bytes are, as far as is known.
+ *
+ * That is so if they fit the @threshold.  But while something is left to be sent
+ * that is not held back, and most of what the guest will be stopped for is held
+ * back, they must be an eighth less: the guest is stopped for that much less.
+ *
+ * And if more is dirty: after a good part of that was sent since the last sync,
+ * when the first pass is about to end, and when a pass that holds pages back
+ * ends.
  */
-bool page_heat_order_wants_sync(const PageHeatOrder *order);
+bool page_heat_order_wants_sync(const PageHeatOrder *order, uint64_t dirty,
+                                uint64_t threshold);
 
 /*
  * page_heat_order_synced: the dirty bitmap was synchronized, and
@@ -138,9 +146,10 @@ bool page_heat_order_wants_sync(const PageHeatOrder *order);
 void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync);
 
 /*
- * page_heat_order_gives_up: was all memory sent, and is it certain that precopy
- * does not converge?  That is, all syncs of the last half second, the newest
- * one included, measured that the guest writes too fast.
+ * page_heat_order_gives_up: is it certain that precopy does not converge?  That
+ * is, all syncs of the last half second, the newest one included, measured that
+ * the guest writes too fast.  What the first pass measures does not count, so
+ * all that was cold has been sent by then.
  */
 bool page_heat_order_gives_up(const PageHeatOrder *order);
 
@@ -148,8 +157,7 @@ bool page_heat_order_gives_up(const PageHeatOrder *order);
  * page_heat_order_throttle: by how much the guest must be slowed down for
  * migration to converge, in % of its speed without throttling.
  * @now: how much it is at present, 0 to 99; the answer is never less.
- *        Nor is it more, unless all syncs of the last half second, the newest
- *        one included, measured that the guest writes too fast with @now.
+ *       Nor is it more, unless page_heat_order_gives_up().
  * @tolerated: as above.
  */
 unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,

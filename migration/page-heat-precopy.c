@@ -365,23 +365,34 @@ uint64_t page_heat_precopy_sync_end(PageHeatPrecopy *heat, RAMBlock *block)
 static void throttle(PageHeatPrecopy *heat, unsigned tolerated)
 {
     unsigned now = cpu_throttle_active() ? cpu_throttle_get_percentage() : 0;
-    unsigned then = page_heat_order_throttle(&heat->order, now, tolerated);
+    unsigned then;
 
+    if (!migrate_auto_converge()) {
+        return;
+    }
+    then = page_heat_order_throttle(&heat->order, now, tolerated);
     then = MIN(then, migrate_max_cpu_throttle());
-    if (then > now && migrate_auto_converge()) {
+    if (then > now) {
         trace_page_heat_throttle(now, then);
         cpu_throttle_set(then);
     }
 }
 
-/* Returns false if that is for the user to decide, or too early. */
+/*
+ * Returns false if that is for the user to decide, or too early.  A guest that
+ * was paused meanwhile would run on the other side, and a link that is broken
+ * in one direction would be noticed too late.
+ */
 static bool start_postcopy(const PageHeatOrder *order)
 {
-    if (!migrate_auto_postcopy() || !page_heat_order_gives_up(order)) {
+    MigrationState *s = migrate_get_current();
+
+    if (!migrate_auto_postcopy() || !page_heat_order_gives_up(order) ||
+        !runstate_is_running() || migrate_has_error(s)) {
         return false;
     }
     trace_page_heat_start_postcopy(order->bandwidth, order->write_rate);
-    qatomic_set(&migrate_get_current()->start_postcopy, true);
+    qatomic_set(&s->start_postcopy, true);
     return true;
 }
 
@@ -420,7 +431,9 @@ void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
     stat64_set(&mig_stats.page_heat_outlook, order->outlook);
 }
 
-bool page_heat_precopy_wants_sync(const PageHeatPrecopy *heat)
+bool page_heat_precopy_wants_sync(const PageHeatPrecopy *heat, uint64_t dirty,
+                                  uint64_t threshold)
 {
-    return heat && page_heat_order_wants_sync(&heat->order);
+    return heat ? page_heat_order_wants_sync(&heat->order, dirty, threshold)
+                : dirty < threshold;
 }

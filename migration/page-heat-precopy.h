@@ -97,9 +97,10 @@ uint64_t page_heat_precopy_sync_end(PageHeatPrecopy *heat, RAMBlock *block);
 void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty);
 
 /*
- * page_heat_precopy_wants_sync: see page_heat_order_wants_sync().  @heat may
- * be NULL; the mutex is not needed.
+ * page_heat_precopy_wants_sync: see page_heat_order_wants_sync(); the mutex is
+ * not needed.  @heat may be NULL: it is time if @dirty bytes fit @threshold.
  */
-bool page_heat_precopy_wants_sync(const PageHeatPrecopy *heat);
+bool page_heat_precopy_wants_sync(const PageHeatPrecopy *heat, uint64_t dirty,
+                                  uint64_t threshold);
 
 #endif /* MIGRATION_PAGE_HEAT_PRECOPY_H */

@@ -292,7 +292,7 @@ static bool may_reclaim(RwpEvictJob *job)
 {
     if (!job->stopped) {
         job->blocked = job->engine->blocked();
-        job->stopped = job->blocked;
+        job->stopped = job->blocked != NULL;
     }
     return !job->stopped;
 }

@@ -8,7 +8,8 @@
  * answers that fault by itself and the page is simply no longer armed, which
  * pagemap_scan() reports.
  *
- * All functions may be called from any thread, without the BQL.
+ * All functions but uffd_rwp_probe() may be called from any thread, without the
+ * BQL.
  */
 
 #ifndef QEMU_USERFAULTFD_RWP_H

@@ -18,10 +18,10 @@ class MigratingGuest(RwpGuest):
 
     def capabilities(self, *names: str) -> None:
         """
-        Switch migration capabilities on, and events in any case; and page-heat
-        off unless it is named, for a guest may have come with it.
+        Switch migration capabilities on, and events in any case; and those of
+        page-heat off unless named, for a guest may have come with them.
         """
-        states = {'page-heat': False, 'events': True,
+        states = {'page-heat': False, 'auto-postcopy': False, 'events': True,
                   **{name: True for name in names}}
         self.vm.cmd('migrate-set-capabilities', {'capabilities': [
             {'capability': name, 'state': state}

@@ -172,6 +172,26 @@ class Migration(RwpTest):
         destination.wait_state_event('active')
         self.check_tracks_again(destination)
 
+    def test_auto_postcopy_not_needed(self):
+        """Precopy that converges ends without postcopy."""
+        uri = self.uri()
+        source = self.start_source(thp='off')
+        destination = self.start_destination(thp='off')
+        source.capabilities('page-heat', 'postcopy-ram', 'auto-postcopy')
+        destination.capabilities('page-heat', 'postcopy-ram')
+        source.load.ask('wait hot rounds=1')
+        source.scan()
+        source.unlimited()
+        self.listen(destination, uri)
+
+        source.migrate(uri)
+        source.wait_migration('completed')
+        destination.wait_migration('completed')
+        self.assertEqual(source.migration()['ram']['postcopy-bytes'], 0)
+        self.check_postmigrate(source)
+        destination.wait_state_event('active')
+        self.check_tracks_again(destination)
+
     def test_cancelled(self):
         """After a migration that did not come to its end, all is as before."""
         source = self.start_source(thp='off')

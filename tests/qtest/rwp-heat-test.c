@@ -616,12 +616,12 @@ static void test_room(const void *opaque)
     unlink(path);
 }
 
-static void assert_refused(QTestState *qts, const char *name,
+static void assert_refused(QTestState *qts, const char *name, bool on,
                            const char *message)
 {
     rwp_assert_error(qts, message, "{ 'execute': 'migrate-set-capabilities',"
                      " 'arguments': { 'capabilities': ["
-                     " { 'capability': %s, 'state': true } ] } }", name);
+                     " { 'capability': %s, 'state': %i } ] } }", name, on);
 }
 
 /* What does not go together, or not alone, says so at once. */
@@ -629,18 +629,20 @@ static void test_capabilities(void)
 {
     QTestState *qts = qtest_init("-machine none");
 
-    assert_refused(qts, "auto-postcopy",
+    assert_refused(qts, "auto-postcopy", true,
                    "Capability 'auto-postcopy' requires 'page-heat'");
     set_capability(qts, "page-heat", true);
-    assert_refused(qts, "auto-postcopy",
+    assert_refused(qts, "auto-postcopy", true,
                    "Capability 'auto-postcopy' requires 'postcopy-ram'");
     set_capability(qts, "postcopy-ram", true);
     set_capability(qts, "auto-postcopy", true);
-    set_capability(qts, "auto-postcopy", false);
-    set_capability(qts, "postcopy-ram", false);
-
-    assert_refused(qts, "background-snapshot", "Capability 'page-heat' is not"
-                   " compatible with 'background-snapshot'");
+    assert_refused(qts, "page-heat", false,
+                   "Capability 'auto-postcopy' requires 'page-heat'");
+    assert_refused(qts, "postcopy-ram", false,
+                   "Capability 'auto-postcopy' requires 'postcopy-ram'");
+    rwp_assert_error(qts, "Capability 'auto-postcopy' needs a way back",
+                     "{ 'execute': 'migrate',"
+                     " 'arguments': { 'uri': 'file:/dev/null' } }");
     qtest_quit(qts);
 }
 

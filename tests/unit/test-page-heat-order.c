@@ -143,6 +143,26 @@ static PageHeatOrder order_after(PageHeatSync sync, bool pass_done)
     return order;
 }
 
+/* The same of the pass after the first one, which has seen nothing. */
+static PageHeatOrder order_after_next(PageHeatSync sync)
+{
+    PageHeatSync first = sync;
+    PageHeatOrder order;
+
+    first.written = 0;
+    order = order_after(first, true);
+    sync.now_ms += first.now_ms;
+    sync.transferred += first.transferred;
+    page_heat_order_synced(&order, &sync);
+    return order;
+}
+
+/* However much is dirty. */
+static bool wants_sync(const PageHeatOrder *order)
+{
+    return page_heat_order_wants_sync(order, UINT64_MAX, 0);
+}
+
 /* The more memory, the more a sync costs. */
 static void test_large(void)
 {
@@ -154,9 +174,9 @@ static void test_large(void)
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
     page_heat_order_sent(&order, 256 * MiB - 1);
-    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_false(wants_sync(&order));
     page_heat_order_sent(&order, 1);
-    g_assert_true(page_heat_order_wants_sync(&order));
+    g_assert_true(wants_sync(&order));
 }
 
 static void test_first_pass(void)
@@ -171,20 +191,20 @@ static void test_first_pass(void)
 
     /* Near the end is a sync, just one; it changes nothing. */
     page_heat_order_sent(&order, 850 * MiB - 1);
-    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_false(wants_sync(&order));
     page_heat_order_sent(&order, 1);
-    g_assert_true(page_heat_order_wants_sync(&order));
+    g_assert_true(wants_sync(&order));
     g_assert_true(page_heat_order_keeps(&order, 100, 100, 0));
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_AGED);
     page_heat_order_sent(&order, UINT64_MAX / 2);
-    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_false(wants_sync(&order));
 
     page_heat_order_pass_done(&order);
-    g_assert_true(page_heat_order_wants_sync(&order));
+    g_assert_true(wants_sync(&order));
     g_assert_false(page_heat_order_keeps(&order, 100, 100, 0));
     page_heat_order_synced(&order, &sync);
-    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_false(wants_sync(&order));
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
 }
 
@@ -240,14 +260,14 @@ static void test_slices(void)
     PageHeatOrder order = order_after(sync_template, true);
 
     page_heat_order_sent(&order, 100 * MiB / 8 - 1);
-    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_false(wants_sync(&order));
     page_heat_order_sent(&order, 1);
-    g_assert_true(page_heat_order_wants_sync(&order));
+    g_assert_true(wants_sync(&order));
 
     /* The next one is counted from here. */
     page_heat_order_synced(&order, &sync);
     page_heat_order_sent(&order, 100 * MiB / 8 - 1);
-    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_false(wants_sync(&order));
 
     /* The hot set is what there was since nothing was cold. */
     sync.dirty = sync.hot = 50 * MiB;
@@ -262,7 +282,47 @@ static void test_slices(void)
     /* Nothing is left: this must not become a loop of syncs. */
     order = order_after(sync_template, true);
     page_heat_order_pass_done(&order);
-    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_false(wants_sync(&order));
+}
+
+/* For hot pages the guest is not stopped before most of the others are sent. */
+static void test_looks_late(void)
+{
+    const uint64_t late = sync_template.threshold / 8 * 7;
+    PageHeatSync sync = sync_template;
+    PageHeatOrder order;
+
+    /* Half of what the guest may be stopped for is hot, */
+    sync.hot = sync.threshold / 2;
+    order = order_after(sync, true);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_WRITTEN);
+    g_assert_false(page_heat_order_wants_sync(&order, late, sync.threshold));
+    g_assert_true(page_heat_order_wants_sync(&order, late - 1,
+                                             sync.threshold));
+
+    /* but no later than at the end of the pass, */
+    page_heat_order_pass_done(&order);
+    g_assert_true(wants_sync(&order));
+
+    /* or less is hot, */
+    sync.hot--;
+    order = order_after(sync, true);
+    g_assert_false(page_heat_order_wants_sync(&order, sync.threshold,
+                                              sync.threshold));
+    g_assert_true(page_heat_order_wants_sync(&order, sync.threshold - 1,
+                                             sync.threshold));
+
+    /* or nothing else is left, or it is over. */
+    sync.hot = sync.dirty;
+    order = order_after(sync, true);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
+    g_assert_true(page_heat_order_wants_sync(&order, sync.threshold - 1,
+                                             sync.threshold));
+    sync.hot = sync.threshold;
+    order = order_after(sync, false);
+    g_assert_false(page_heat_order_wants_sync(&order, late, sync.threshold));
+    page_heat_order_end(&order);
+    g_assert_true(page_heat_order_wants_sync(&order, late, sync.threshold));
 }
 
 static void test_end(void)
@@ -273,7 +333,7 @@ static void test_end(void)
     page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB);
     page_heat_order_pass_done(&order);
     page_heat_order_end(&order);
-    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_false(wants_sync(&order));
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
 
     sync.hot = 0;
@@ -281,7 +341,7 @@ static void test_end(void)
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
     page_heat_order_sent(&order, UINT64_MAX / 2);
     page_heat_order_pass_done(&order);
-    g_assert_false(page_heat_order_wants_sync(&order));
+    g_assert_false(wants_sync(&order));
 }
 
 /* A copy, as asking changes it. */
@@ -320,21 +380,25 @@ static void test_outlook(void)
 
     /* 80 MiB/s are more than half of the bandwidth: five eighths will do. */
     sync.written = 1600 * MiB;
-    order = order_after(sync, false);
+    order = order_after_next(sync);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
     g_assert_cmpuint(throttle(order, 0), ==, 38);
     g_assert_cmpuint(throttle(order, 90), ==, 94);
     g_assert_cmpuint(throttle(order, 99), ==, 100);
 
     /* A sync too soon after: what the 38 % do is not known, so no more. */
-    sync.now_ms++;
-    page_heat_order_synced(&order, &sync);
+    page_heat_order_synced(&order, &(PageHeatSync) {
+        .now_ms = order.synced_ms + 1,
+        .dirty = sync.dirty,
+        .hot = sync.hot,
+        .threshold = sync.threshold,
+        .transferred = order.transferred,
+    });
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
     g_assert_cmpuint(throttle(order, 38), ==, 38);
 
     /* Nor is there any use in it at the end. */
-    sync.now_ms--;
-    order = order_after(sync, false);
+    order = order_after_next(sync);
     page_heat_order_end(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_cmpuint(throttle(order, 38), ==, 38);
@@ -364,7 +428,7 @@ static void test_outlook(void)
     g_assert_cmpuint(order.bandwidth, ==, 0);
 }
 
-/* All was sent once, and half a second has shown that it is in vain. */
+/* Half a second has shown that it is in vain, after the first pass. */
 static void test_gives_up(void)
 {
     PageHeatSync sync = sync_template;
@@ -372,14 +436,23 @@ static void test_gives_up(void)
 
     sync.hot = 2 * sync.threshold;
     sync.written = 1600 * MiB;
-    order = order_after(sync, false);
-    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
-    g_assert_false(page_heat_order_gives_up(&order));
-    order = order_after(sync, true);
+    for (int done = 0; done < 2; done++) {
+        order = order_after(sync, done);
+        g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
+        g_assert_false(page_heat_order_gives_up(&order));
+    }
+    order = order_after_next(sync);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_WRITTEN);
     g_assert_true(page_heat_order_gives_up(&order));
 
-    /* A sync too soon after says nothing. */
-    sync.now_ms++;
+    /* A sync too soon after says nothing, */
+    sync.now_ms = order.synced_ms + 1;
+    sync.transferred = order.transferred + MiB;
+    page_heat_order_synced(&order, &sync);
+    g_assert_false(page_heat_order_gives_up(&order));
+
+    /* nor one before which there were only pages that are all zero. */
+    sync.now_ms += 1000;
     page_heat_order_synced(&order, &sync);
     g_assert_false(page_heat_order_gives_up(&order));
 
@@ -387,7 +460,6 @@ static void test_gives_up(void)
     sync = sync_template;
     sync.hot = 2 * sync.threshold;
     order = order_after(sync, true);
-    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_WRITTEN);
     sync.written = 1600 * MiB;
     sync.now_ms += 400;
     sync.transferred += 40 * MiB;
@@ -474,6 +546,7 @@ int main(int argc, char **argv)
     g_test_add_func("/page-heat-order/worth", test_worth);
     g_test_add_func("/page-heat-order/keeps", test_keeps);
     g_test_add_func("/page-heat-order/slices", test_slices);
+    g_test_add_func("/page-heat-order/looks-late", test_looks_late);
     g_test_add_func("/page-heat-order/end", test_end);
     g_test_add_func("/page-heat-order/outlook", test_outlook);
     g_test_add_func("/page-heat-order/gives-up", test_gives_up);

@@ -25,7 +25,7 @@ class Part(NamedTuple):
     shuffled: Tuple[str, ...] = ()  # sets that are touched in random order
     postcopy: bool = False          # from the beginning
     out_percent: int = 0            # of what is resident goes to swap before
-    pairs: int = 5
+    pairs: int = 6                  # even: each order is first as often
 
     @property
     def downtime_ms(self) -> int:
@@ -42,11 +42,11 @@ PARTS: Dict[str, Part] = {
         {'hot': 32, 'warm': 44, 'cold': 124},
         ('hot write=100 period=1000', 'warm write=50 period=5000'), 16, 42,
         # So much is sent while the guest is stopped that chance shows.
-        pairs=9),
+        pairs=8),
     'precopy-hot25': Part(
         {'hot': 80, 'warm': 44, 'cold': 76},
         ('hot write=100 period=2500', 'warm write=50 period=5000'), 16, 116,
-        pairs=9),
+        pairs=8),
     # The working set is what the guest uses in 12 s, three times as long as
     # the link takes for it.
     'postcopy': Part(
