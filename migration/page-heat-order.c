@@ -204,8 +204,8 @@ static PageHeatOutlook look_out(const PageHeatOrder *order,
 }
 
 /*
- * In the first pass the bandwidth may be that of reading memory from swap, or of
- * finding out that it is all zero.
+ * In the first pass the bandwidth may be that of reading memory from swap, or
+ * of finding out that it is all zero.
  */
 static void note_divergence(PageHeatOrder *order, int64_t ms)
 {

@@ -17,8 +17,8 @@
  * A pass ends with a sync of the dirty bitmap, and each sync decides how to go
  * on.  A long pass has one near its end, too, so that the last one tells what
  * was written to lately.  Syncs also come at other times; they do no harm.
- * Migration switches over at any time if what is dirty, held back or not, fits
- * its threshold.
+ * Migration switches over after any sync if what is dirty, held back or not,
+ * fits its threshold.
  *
  * A pass only leaves pages out.  It is never said that one is to be sent
  * again, or before another one, so the search goes round as it always does.
@@ -127,9 +127,9 @@ void page_heat_order_pass_done(PageHeatOrder *order);
  * page_heat_order_wants_sync: is it time for a sync, and to switch over if it
  * finds that what is dirty fits?  @dirty bytes are, as far as is known.
  *
- * That is so if they fit the @threshold.  But while something is left to be sent
- * that is not held back, and most of what the guest will be stopped for is held
- * back, they must be an eighth less: the guest is stopped for that much less.
+ * That is so if they fit the @threshold.  But while something that is not held
+ * back is left to be sent, and most of what the guest will be stopped for is
+ * held back, they must be an eighth less: the guest is stopped for less then.
  *
  * And if more is dirty: after a good part of that was sent since the last sync,
  * when the first pass is about to end, and when a pass that holds pages back
