@@ -91,6 +91,33 @@ class Migration(RwpTest):
         self.assertEqual(guest.vm.cmd('query-status')['status'],
                          'postmigrate')
 
+    def check_arrived(self, source, destination):
+        """A migration comes to its end."""
+        source.wait_migration('completed')
+        destination.wait_migration('completed')
+        self.check_postmigrate(source)
+
+        destination.wait_state_event('active')
+        self.check_tracks_again(destination)
+
+    def check_postcopy(self, source, destination):
+        """The second half of a migration, from the switch on."""
+        # The guest runs there already, and fetches what it touches.
+        destination.vm.event_wait('RESUME', PATIENCE)
+        self.check_content(destination)
+        self.check_arrived(source, destination)
+
+    def start_by_heat(self, uri):
+        """Both sides, with postcopy allowed, and its beginning, too."""
+        source = self.start_source(thp='off')
+        destination = self.start_destination(thp='off')
+        source.capabilities('page-heat', 'postcopy-ram', 'auto-postcopy')
+        destination.capabilities('page-heat', 'postcopy-ram')
+        source.load.ask('wait hot rounds=1')
+        source.scan()
+        self.listen(destination, uri)
+        return source, destination
+
     def check_precopy(self, **backend):
         """Migrate while the guest writes."""
         uri = self.uri()
@@ -103,12 +130,7 @@ class Migration(RwpTest):
 
         source.migrate(uri)
         self.check_suspended(source)
-        source.wait_migration('completed')
-        destination.wait_migration('completed')
-        self.check_postmigrate(source)
-
-        destination.wait_state_event('active')
-        self.check_tracks_again(destination)
+        self.check_arrived(source, destination)
 
     def test_precopy(self):
         self.check_precopy(thp='off')
@@ -131,29 +153,14 @@ class Migration(RwpTest):
         source.wait_migration('active')
         source.vm.cmd('migrate-start-postcopy')
         source.wait_migration('postcopy-active')
-
-        # The guest runs there already, and fetches what it touches.
-        destination.vm.event_wait('RESUME', PATIENCE)
-        self.check_content(destination)
-        source.wait_migration('completed')
-        destination.wait_migration('completed')
-        self.check_postmigrate(source)
-
-        destination.wait_state_event('active')
-        self.check_tracks_again(destination)
+        self.check_postcopy(source, destination)
 
     def test_auto_postcopy(self):
         """Precopy that does not converge ends in postcopy, untold."""
         uri = self.uri()
-        source = self.start_source(thp='off')
-        destination = self.start_destination(thp='off')
-        source.capabilities('page-heat', 'postcopy-ram', 'auto-postcopy')
-        destination.capabilities('page-heat', 'postcopy-ram')
-        # Less than half of what the guest writes, and next to no downtime.
+        source, destination = self.start_by_heat(uri)
+        # Less than the guest writes, and next to no downtime.
         source.parameters(max_bandwidth=12 * MIB, downtime_limit=1)
-        source.load.ask('wait hot rounds=1')
-        source.scan()
-        self.listen(destination, uri)
 
         source.migrate(uri)
         source.wait_migration('postcopy-active')
@@ -162,35 +169,17 @@ class Migration(RwpTest):
         self.assertIs(heat['converges'], False)
         # All that is cold was sent before.
         self.assertGreater(heat['cold-pages'], 64 * 256)
-
-        destination.vm.event_wait('RESUME', PATIENCE)
-        self.check_content(destination)
-        source.wait_migration('completed')
-        destination.wait_migration('completed')
-        self.check_postmigrate(source)
-
-        destination.wait_state_event('active')
-        self.check_tracks_again(destination)
+        self.check_postcopy(source, destination)
 
     def test_auto_postcopy_not_needed(self):
         """Precopy that converges ends without postcopy."""
         uri = self.uri()
-        source = self.start_source(thp='off')
-        destination = self.start_destination(thp='off')
-        source.capabilities('page-heat', 'postcopy-ram', 'auto-postcopy')
-        destination.capabilities('page-heat', 'postcopy-ram')
-        source.load.ask('wait hot rounds=1')
-        source.scan()
+        source, destination = self.start_by_heat(uri)
         source.unlimited()
-        self.listen(destination, uri)
 
         source.migrate(uri)
-        source.wait_migration('completed')
-        destination.wait_migration('completed')
+        self.check_arrived(source, destination)
         self.assertEqual(source.migration()['ram']['postcopy-bytes'], 0)
-        self.check_postmigrate(source)
-        destination.wait_state_event('active')
-        self.check_tracks_again(destination)
 
     def test_cancelled(self):
         """After a migration that did not come to its end, all is as before."""
