@@ -49,8 +49,7 @@ int disk_main(char **argv)
                               MAP_SHARED, atoi(argv[4]), 0);
 
     port_open(argv[5]);
-    if (part < DISK_BLOCK || !out || !in ||
-        counts == MAP_FAILED) {
+    if (part < DISK_BLOCK || !out || !in || counts == MAP_FAILED) {
         say("* corrupt disk job=%u cannot begin: %s", job, strerror(errno));
         return 1;
     }
