@@ -49,11 +49,12 @@ static uint64_t until_last_look(const PageHeatOrder *order, uint64_t cold,
 }
 
 void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
-                           uint64_t dirty, uint64_t hot)
+                           uint64_t dirty, uint64_t hot, uint64_t transferred)
 {
     *order = (PageHeatOrder) {
         .hold = PAGE_HEAT_HOLD_AGED,
         .synced_ms = now_ms,
+        .transferred = transferred,
         .worth_a_sync = MAX(dirty / WORTH_A_SYNC_SHARE, WORTH_A_SYNC),
     };
     order->slice = until_last_look(order, dirty - MIN(dirty, hot), hot);
@@ -239,6 +240,8 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
     measure(order, sync, ms);
     order->outlook = look_out(order, sync);
     note_divergence(order, ms);
+    order->came_late = order->hold == PAGE_HEAT_HOLD_NONE ||
+                       order->pass_done || order->sent >= order->slice;
 
     if (!first) {
         if (cold >= worth_a_pass(sync->dirty, sync->threshold) && !in_vain) {
@@ -267,9 +270,14 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
                                     sync->hot >= sync->threshold / 2);
 }
 
-bool page_heat_order_gives_up(const PageHeatOrder *order)
+bool page_heat_order_diverges(const PageHeatOrder *order)
 {
     return order->measured && order->diverging_ms >= CERTAIN_MS;
+}
+
+bool page_heat_order_gives_up(const PageHeatOrder *order)
+{
+    return order->came_late && page_heat_order_diverges(order);
 }
 
 unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,
@@ -277,7 +285,7 @@ unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,
 {
     double may_run;
 
-    if (!page_heat_order_gives_up(order)) {
+    if (!page_heat_order_diverges(order)) {
         return now;
     }
 

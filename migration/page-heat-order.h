@@ -31,8 +31,6 @@
 #ifndef MIGRATION_PAGE_HEAT_ORDER_H
 #define MIGRATION_PAGE_HEAT_ORDER_H
 
-#include "migration/page-heat.h"
-
 typedef enum PageHeatHold {
     PAGE_HEAT_HOLD_NONE,
     PAGE_HEAT_HOLD_AGED,
@@ -54,7 +52,7 @@ typedef struct PageHeatSync {
     uint64_t written;       /* bytes known to be written to since the last */
     uint64_t again;         /* those of them that were clean at the last */
     uint64_t threshold;     /* bytes that may be dirty at the switch-over */
-    /* Bytes sent since migration began, but for pages that are all zero. */
+    /* Bytes sent so far, but for pages that are all zero. */
     uint64_t transferred;
     unsigned tolerated;     /* %: writing may be so fast, of the bandwidth */
 } PageHeatSync;
@@ -69,6 +67,8 @@ typedef struct PageHeatOrder {
     PageHeatHold hold;
     bool pass_done;
     bool ended;
+    /* The last sync came when next to all was sent that is not held back. */
+    bool came_late;
     /* Read without a lock by page_heat_order_wants_sync(). */
     bool wants_sync;
     bool looks_late;
@@ -97,9 +97,10 @@ typedef struct PageHeatOrder {
 /*
  * page_heat_order_begin: before the first page is sent, after the first sync.
  * @dirty: bytes that are to be sent of memory with heat, @hot of them are hot
+ * @transferred: what PageHeatSync counts from
  */
 void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
-                           uint64_t dirty, uint64_t hot);
+                           uint64_t dirty, uint64_t hot, uint64_t transferred);
 
 /*
  * page_heat_order_end: hold nothing back and want nothing, for ever.  Syncs
@@ -146,10 +147,15 @@ bool page_heat_order_wants_sync(const PageHeatOrder *order, uint64_t dirty,
 void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync);
 
 /*
- * page_heat_order_gives_up: is it certain that precopy does not converge?  That
+ * page_heat_order_diverges: is it certain that precopy does not converge?  That
  * is, all syncs of the last half second, the newest one included, measured that
- * the guest writes too fast.  What the first pass measures does not count, so
- * all that was cold has been sent by then.
+ * the guest writes too fast.  What the first pass measures does not count.
+ */
+bool page_heat_order_diverges(const PageHeatOrder *order);
+
+/*
+ * page_heat_order_gives_up: does nothing remain but what is hot, and that is
+ * so?
  */
 bool page_heat_order_gives_up(const PageHeatOrder *order);
 
@@ -157,7 +163,7 @@ bool page_heat_order_gives_up(const PageHeatOrder *order);
  * page_heat_order_throttle: by how much the guest must be slowed down for
  * migration to converge, in % of its speed without throttling.
  * @now: how much it is at present, 0 to 99; the answer is never less.
- *       Nor is it more, unless page_heat_order_gives_up().
+ *       Nor is it more, unless page_heat_order_diverges().
  * @tolerated: as above.
  */
 unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,

@@ -145,6 +145,13 @@ static uint64_t count_hot(void)
     return pages << qemu_target_page_bits();
 }
 
+/* xbzrle's pages are counted on from one migration to the next. */
+static uint64_t transferred(void)
+{
+    return (stat64_get(&mig_stats.normal_pages) + xbzrle_counters.pages) <<
+           qemu_target_page_bits();
+}
+
 static void watch_from_start(PageHeatPrecopy *heat)
 {
     heat->watch_version = ram_list.version;
@@ -163,15 +170,19 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     uint64_t hot;
 
     /* A guest that is stopped writes to nothing. */
-    if (!runstate_is_running()) {
+    if (!migrate_page_heat() || !runstate_is_running()) {
         return NULL;
     }
 
-    RCU_READ_LOCK_GUARD();
-    candidates = find_candidates();
+    WITH_RCU_READ_LOCK_GUARD() {
+        candidates = find_candidates();
+    }
     if (!candidates->len) {
-        warn_report("page-heat has no effect: there is no memory-backend-rwp"
-                    " that was tracked for an interval or longer");
+        warn_report("page-heat%s no effect on this migration: no"
+                    " memory-backend-rwp was tracked for an interval or longer"
+                    " (query-working-set tells why)",
+                    migrate_auto_postcopy() ? " and auto-postcopy have"
+                                            : " has");
         return NULL;
     }
 
@@ -182,14 +193,15 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     }
     bql_lock();
 
+    RCU_READ_LOCK_GUARD();
     for (guint i = 0; i < candidates->len; i++) {
         Candidate *c = &g_array_index(candidates, Candidate, i);
 
         c->block->hot_bmap = c->hot;
-        object_unref(OBJECT(c->heat));
         widen(c->block);
         longest = MAX(longest, max_pages(c->block));
         chunks = MAX(chunks, clear_chunks(c->block, max_pages(c->block)));
+        object_unref(OBJECT(c->heat));
     }
 
     heat = g_new0(PageHeatPrecopy, 1);
@@ -197,7 +209,7 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     heat->unwatched = bitmap_new(chunks);
     hot = count_hot();
     page_heat_order_begin(&heat->order, qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
-                          count_with_heat(), hot);
+                          count_with_heat(), hot, transferred());
     watch_from_start(heat);
 
     stat64_set(&mig_stats.page_heat_deferred_pages,
@@ -214,7 +226,7 @@ void page_heat_precopy_free(PageHeatPrecopy *heat)
     if (!heat) {
         return;
     }
-    /* One that was unplugged meanwhile is ignored by now. */
+    /* One that was unplugged meanwhile is ignored by now, or gone. */
     RAMBLOCK_FOREACH(block) {
         g_clear_pointer(&block->hot_bmap, g_free);
     }
@@ -332,6 +344,9 @@ void page_heat_precopy_pass_done(PageHeatPrecopy *heat)
 
 void page_heat_precopy_sync_begin(PageHeatPrecopy *heat, RAMBlock *block)
 {
+    if (heat->order.ended) {
+        return;
+    }
     if (!heat->syncing) {
         heat->syncing = true;
         heat->keep = page_heat_order_keeps(
@@ -346,9 +361,15 @@ void page_heat_precopy_sync_begin(PageHeatPrecopy *heat, RAMBlock *block)
     block->bmap = heat->log;
 }
 
-uint64_t page_heat_precopy_sync_end(PageHeatPrecopy *heat, RAMBlock *block)
+uint64_t page_heat_precopy_sync_end(PageHeatPrecopy *heat, RAMBlock *block,
+                                    uint64_t merged)
 {
     uint64_t before = heat->fold.again;
+
+    if (heat->order.ended) {
+        stat64_add(&mig_stats.page_heat_resent_pages, merged);
+        return merged;
+    }
 
     block->bmap = heat->bmap;
     heat->bmap = NULL;
@@ -400,7 +421,13 @@ void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
 {
     PageHeatOrder *order = &heat->order;
     unsigned bits = qemu_target_page_bits();
-    PageHeatSync sync = {
+    PageHeatSync sync;
+
+    if (order->ended) {
+        return;
+    }
+
+    sync = (PageHeatSync) {
         .now_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
         .dirty = dirty,
         .other = dirty - MIN(dirty, count_with_heat()),
@@ -408,11 +435,9 @@ void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
         .written = heat->fold.written << bits,
         .again = heat->fold.again << bits,
         .threshold = migrate_get_current()->threshold_size,
-        .transferred = (stat64_get(&mig_stats.normal_pages) +
-                        xbzrle_counters.pages) << bits,
+        .transferred = transferred(),
         .tolerated = migrate_throttle_trigger_threshold(),
     };
-
     stat64_add(&mig_stats.page_heat_resent_pages, heat->fold.again);
     heat->fold = (PageHeatFold) { };
     heat->syncing = false;

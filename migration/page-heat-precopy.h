@@ -48,7 +48,8 @@ void page_heat_precopy_end(PageHeatPrecopy *heat);
 
 /*
  * page_heat_precopy_ended: was that called?  From then on there is but one
- * sync, before any other page is sent.
+ * sync, before any other page is sent.  The guest waits for it, so nothing is
+ * told of it but what is sent again.
  */
 bool page_heat_precopy_ended(const PageHeatPrecopy *heat);
 
@@ -83,12 +84,14 @@ void page_heat_precopy_pass_done(PageHeatPrecopy *heat);
 /*
  * page_heat_precopy_sync_begin, page_heat_precopy_sync_end: before and after
  * the dirty log is merged into the bitmap of @block, which has a hot_bmap.
- * Between them block->bmap is another one.
+ * Between them block->bmap is another one, unless page_heat_precopy_ended().
+ * @merged: pages that became dirty in the bitmap that it was merged into
  *
  * The latter returns the number of pages that were not dirty before.
  */
 void page_heat_precopy_sync_begin(PageHeatPrecopy *heat, RAMBlock *block);
-uint64_t page_heat_precopy_sync_end(PageHeatPrecopy *heat, RAMBlock *block);
+uint64_t page_heat_precopy_sync_end(PageHeatPrecopy *heat, RAMBlock *block,
+                                    uint64_t merged);
 
 /*
  * page_heat_precopy_synced: all blocks are merged, and @dirty bytes are to be

@@ -21,11 +21,14 @@
  */
 
 #include "qemu/osdep.h"
+#include "block/aio.h"
 #include "qapi/error.h"
 #include "qapi/qapi-types-migration.h"
+#include "qemu/coroutine.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
+#include "exec/memory.h"
 #include "exec/ramblock.h"
 #include "migration/misc.h"
 #include "migration/page-heat.h"
@@ -183,7 +186,10 @@ static int save_setup(QEMUFile *f, void *opaque, Error **errp)
     return ret;
 }
 
-/* The block that the source tells of, or NULL with @errp saying why not. */
+/*
+ * The block that the source tells of, with a reference to its region, or NULL
+ * with @errp saying why not.
+ */
 static RAMBlock *find_block(const char *name, uint64_t length, Error **errp)
 {
     RAMBlock *block;
@@ -198,6 +204,7 @@ static RAMBlock *find_block(const char *name, uint64_t length, Error **errp)
         error_setg(errp, "the memory has another size");
         return NULL;
     }
+    memory_region_ref(block->mr);
     return block;
 }
 
@@ -235,6 +242,15 @@ static void make_room(RAMBlock *block, const PageHeatRun *run)
         room = page_heat_room_new();
     }
     page_heat_room_want(room, block, run->offset, run->length);
+}
+
+/* A TiB can have some 100 million runs: let others have the BQL, too. */
+static void let_main_loop_run(void)
+{
+    if (qemu_in_coroutine()) {
+        aio_co_schedule(qemu_get_current_aio_context(), qemu_coroutine_self());
+        qemu_coroutine_yield();
+    }
 }
 
 /*
@@ -278,6 +294,7 @@ static int get_ages(QEMUFile *f, PageHeat *heat, RAMBlock *late,
                 make_room(late, &run);
             }
         }
+        let_main_loop_run();
     }
     return qemu_file_get_error(f);
 }
@@ -303,7 +320,8 @@ static int get_block(QEMUFile *f, char *name)
     if (ret) {
         return ret;
     }
-    if (!is_power_of_2(history.page_size) || !history.intervals ||
+    if (!is_power_of_2(history.page_size) ||
+        history.page_size < PAGE_HEAT_PAGE_SIZE_MIN || !history.intervals ||
         !history.interval_ms || !coder.length || coder.length > INT64_MAX ||
         !QEMU_IS_ALIGNED(coder.length, history.page_size)) {
         return -EINVAL;
@@ -325,6 +343,9 @@ static int get_block(QEMUFile *f, char *name)
             trace_page_heat_taken(name, history.page_size, history.intervals);
         }
         object_unref(OBJECT(heat));
+    }
+    if (block) {
+        memory_region_unref(block->mr);
     }
     return ret;
 }

@@ -10,8 +10,8 @@
  *
  * All offsets and lengths are bytes from the start of the backend's memory
  * (its RAMBlock), multiples of the block's page size (@warm_run: of the
- * history's, which may be any power of 2); ranges are [offset, offset + length)
- * and lie within its used length.
+ * history's, a power of 2 that may be another); ranges are
+ * [offset, offset + length) and lie within its used length.
  *
  * The age of a page is the number of complete intervals since the one in which
  * it was accessed last: 0 means in the newest one.  Ages are exact below
@@ -34,12 +34,16 @@ DECLARE_CLASS_CHECKERS(PageHeatClass, PAGE_HEAT, TYPE_PAGE_HEAT)
 
 #define PAGE_HEAT_AGE_MAX 200
 
+/* No host has smaller pages. */
+#define PAGE_HEAT_PAGE_SIZE_MIN 4096
+
 /* Pages accessed within so many ms are hot when migration begins. */
 #define PAGE_HEAT_WINDOW_MS 10000
 
 /* What the ages of a backend were made from. */
 typedef struct PageHeatHistory {
-    uint64_t page_size;     /* bytes; ages are not told apart below it */
+    /* Bytes, PAGE_HEAT_PAGE_SIZE_MIN or more: below it, all have one age. */
+    uint64_t page_size;
     uint64_t intervals;     /* complete ones that were seen, at least 1 */
     uint32_t interval_ms;   /* their length */
 } PageHeatHistory;

@@ -12,6 +12,7 @@
 #include <math.h>
 #include "qemu/bitmap.h"
 #include "qemu/units.h"
+#include "migration/page-heat.h"
 #include "../../migration/page-heat-order.h"
 
 /* Bitmaps */
@@ -135,7 +136,7 @@ static PageHeatOrder order_after(PageHeatSync sync, bool pass_done)
 {
     PageHeatOrder order;
 
-    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB);
+    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB, 0);
     if (pass_done) {
         page_heat_order_pass_done(&order);
     }
@@ -144,13 +145,16 @@ static PageHeatOrder order_after(PageHeatSync sync, bool pass_done)
 }
 
 /* The same of the pass after the first one, which has seen nothing. */
-static PageHeatOrder order_after_next(PageHeatSync sync)
+static PageHeatOrder order_after_next(PageHeatSync sync, bool pass_done)
 {
     PageHeatSync first = sync;
     PageHeatOrder order;
 
     first.written = 0;
     order = order_after(first, true);
+    if (pass_done) {
+        page_heat_order_pass_done(&order);
+    }
     sync.now_ms += first.now_ms;
     sync.transferred += first.transferred;
     page_heat_order_synced(&order, &sync);
@@ -169,7 +173,7 @@ static void test_large(void)
     PageHeatSync sync = sync_template;
     PageHeatOrder order;
 
-    page_heat_order_begin(&order, 0, TiB, 100 * MiB);
+    page_heat_order_begin(&order, 0, TiB, 100 * MiB, 0);
     page_heat_order_pass_done(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
@@ -184,7 +188,7 @@ static void test_first_pass(void)
     PageHeatSync sync = sync_template;
     PageHeatOrder order;
 
-    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB);
+    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB, 0);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_AGED);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
     g_assert_true(page_heat_order_keeps(&order, 100, 100, 0));
@@ -330,7 +334,7 @@ static void test_end(void)
     PageHeatSync sync = sync_template;
     PageHeatOrder order;
 
-    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB);
+    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB, 0);
     page_heat_order_pass_done(&order);
     page_heat_order_end(&order);
     g_assert_false(wants_sync(&order));
@@ -380,7 +384,7 @@ static void test_outlook(void)
 
     /* 80 MiB/s are more than half of the bandwidth: five eighths will do. */
     sync.written = 1600 * MiB;
-    order = order_after_next(sync);
+    order = order_after_next(sync, true);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
     g_assert_cmpuint(throttle(order, 0), ==, 38);
     g_assert_cmpuint(throttle(order, 90), ==, 94);
@@ -398,7 +402,7 @@ static void test_outlook(void)
     g_assert_cmpuint(throttle(order, 38), ==, 38);
 
     /* Nor is there any use in it at the end. */
-    order = order_after_next(sync);
+    order = order_after_next(sync, true);
     page_heat_order_end(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_cmpuint(throttle(order, 38), ==, 38);
@@ -419,6 +423,13 @@ static void test_outlook(void)
     page_heat_order_pass_done(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
+
+    /* What was sent before it began is none of its bandwidth. */
+    sync = sync_template;
+    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB,
+                          sync.transferred - 10 * MiB);
+    page_heat_order_synced(&order, &sync);
+    g_assert_cmpuint(order.bandwidth, ==, MiB);
 
     /* No time has passed: nothing is known. */
     sync = sync_template;
@@ -441,18 +452,26 @@ static void test_gives_up(void)
         g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
         g_assert_false(page_heat_order_gives_up(&order));
     }
-    order = order_after_next(sync);
+    order = order_after_next(sync, true);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_WRITTEN);
     g_assert_true(page_heat_order_gives_up(&order));
 
+    /* Much is left that is cold: this is not the time. */
+    order = order_after_next(sync, false);
+    g_assert_true(page_heat_order_diverges(&order));
+    g_assert_false(page_heat_order_gives_up(&order));
+
     /* A sync too soon after says nothing, */
+    order = order_after_next(sync, true);
     sync.now_ms = order.synced_ms + 1;
     sync.transferred = order.transferred + MiB;
+    page_heat_order_pass_done(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_false(page_heat_order_gives_up(&order));
 
     /* nor one before which there were only pages that are all zero. */
     sync.now_ms += 1000;
+    page_heat_order_pass_done(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_false(page_heat_order_gives_up(&order));
 
@@ -463,11 +482,13 @@ static void test_gives_up(void)
     sync.written = 1600 * MiB;
     sync.now_ms += 400;
     sync.transferred += 40 * MiB;
+    page_heat_order_pass_done(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
     g_assert_false(page_heat_order_gives_up(&order));
     sync.now_ms += 100;
     sync.transferred += 10 * MiB;
+    page_heat_order_pass_done(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_true(page_heat_order_gives_up(&order));
 

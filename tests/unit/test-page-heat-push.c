@@ -505,44 +505,44 @@ static unsigned faults_of(Guest *guest, const uint64_t *touches, unsigned n,
 
 enum { UPWARDS, DOWNWARDS, ANYHOW, TOUCHES };
 
-static unsigned guest_faults(int how, unsigned ws, bool ordered)
+static unsigned guest_faults(int how, unsigned hot_pages, bool ordered)
 {
-    g_autofree uint64_t *touches = g_new(uint64_t, ws);
+    g_autofree uint64_t *touches = g_new(uint64_t, hot_pages);
     Guest guest = { 0 };
     unsigned faults;
 
-    add_block(&guest, 5 * ws, 1, 4);
-    for (unsigned i = 0; i < ws; i++) {
-        uint64_t page = 2 * ws + 2 * i;
+    add_block(&guest, 5 * hot_pages, 1, 4);
+    for (unsigned i = 0; i < hot_pages; i++) {
+        uint64_t page = 2 * hot_pages + 2 * i;
 
         guest.blocks[0].age[page] = 0;
         guest.blocks[0].age[page + 1] = 9;
-        touches[how == DOWNWARDS ? ws - 1 - i : i] = page;
+        touches[how == DOWNWARDS ? hot_pages - 1 - i : i] = page;
     }
-    for (unsigned i = 0; how == ANYHOW && i < ws; i++) {
-        unsigned other = between(i, ws - 1);
+    for (unsigned i = 0; how == ANYHOW && i < hot_pages; i++) {
+        unsigned other = between(i, hot_pages - 1);
         uint64_t page = touches[i];
 
         touches[i] = touches[other];
         touches[other] = page;
     }
     start(&guest);
-    faults = faults_of(&guest, touches, ws, ordered);
+    faults = faults_of(&guest, touches, hot_pages, ordered);
     end(&guest);
     return faults;
 }
 
 static void test_faults(void)
 {
-    const unsigned ws = 4000;
+    const unsigned hot_pages = 4000;
 
     for (int how = 0; how < TOUCHES; how++) {
-        unsigned ordered = guest_faults(how, ws, true);
-        unsigned stock = guest_faults(how, ws, false);
+        unsigned ordered = guest_faults(how, hot_pages, true);
+        unsigned stock = guest_faults(how, hot_pages, false);
 
-        g_test_message("%u of %u faults, %u without the order", ordered, ws,
-                       stock);
-        g_assert_cmpuint(ordered, <=, ws / 5);
+        g_test_message("%u of %u faults, %u without the order", ordered,
+                       hot_pages, stock);
+        g_assert_cmpuint(ordered, <=, hot_pages / 5);
         g_assert_cmpuint(stock, >, 2 * ordered);
     }
 }

@@ -200,7 +200,7 @@ static bool migrate(World *w, bool policy)
     }
     page_heat_order_begin(&w->order, 0, w->pages * PAGE,
                           page_heat_order_count(w->dirty, w->hot, w->pages) *
-                          PAGE);
+                          PAGE, 0);
     if (!policy) {
         page_heat_order_end(&w->order);
     }
