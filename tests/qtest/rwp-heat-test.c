@@ -13,6 +13,7 @@
 #include "qemu/bswap.h"
 #include "qemu/sockets.h"
 #include "rwp-ages.h"
+#include "rwp-migration.h"
 #include "rwp-qtest.h"
 #include "rwp-vm.h"
 
@@ -46,59 +47,18 @@ static const Case cases[] = {
     { "postcopy/memfd-to-anon", "memfd", "anon", "postcopy-ram" },
 };
 
-static void set_parameter(QTestState *qts, const char *name, uint64_t value)
-{
-    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-set-parameters',"
-                             " 'arguments': { %s: %" PRIu64 " } }", name,
-                             value);
-}
-
-static void set_capability(QTestState *qts, const char *name, bool on)
-{
-    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-set-capabilities',"
-                             " 'arguments': { 'capabilities': ["
-                             " { 'capability': %s, 'state': %i } ] } }",
-                             name, on);
-}
-
 static void set_capabilities(QTestState *qts, const Case *c)
 {
-    set_capability(qts, "page-heat", true);
+    rwp_migration_capability(qts, "page-heat", true);
     if (c->capability) {
-        set_capability(qts, c->capability, true);
+        rwp_migration_capability(qts, c->capability, true);
     }
 }
 
 static void migrate(QTestState *qts, const char *uri)
 {
-    set_parameter(qts, "downtime-limit", 60000);
-    set_parameter(qts, "max-bandwidth", 100 * GiB);
-    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate',"
-                             " 'arguments': { 'uri': %s } }", uri);
-}
-
-static void receive(QTestState *qts, const char *uri)
-{
-    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-incoming',"
-                             " 'arguments': { 'uri': %s } }", uri);
-}
-
-static void wait_migration(QTestState *qts, const char *status)
-{
-    int64_t start = 0;
-
-    while (true) {
-        g_autoptr(QDict) info =
-            qtest_qmp_assert_success_ref(qts, "{ 'execute':"
-                                         " 'query-migrate' }");
-        const char *now = qdict_get_try_str(info, "status");
-
-        if (!g_strcmp0(now, status)) {
-            return;
-        }
-        g_assert_cmpstr(now, !=, "failed");
-        rwp_deadline(&start, status);
-    }
+    rwp_migration_speed(qts, RWP_MIGRATION_FAST);
+    rwp_migrate(qts, uri);
 }
 
 /* A machine whose pages have contents and many different ages. */
@@ -241,23 +201,21 @@ static void test_case(const void *opaque)
     set_capabilities(from->qts, c);
 
     if (!c->file) {
-        receive(to, uri);
+        rwp_receive(to, uri);
     }
     if (postcopy) {
         /* All of it is sent afterwards. */
-        set_parameter(from->qts, "max-bandwidth", 4096);
-        set_parameter(from->qts, "downtime-limit", 1);
-        qtest_qmp_assert_success(from->qts, "{ 'execute': 'migrate',"
-                                 " 'arguments': { 'uri': %s } }", uri);
-        wait_migration(from->qts, "active");
+        rwp_migration_speed(from->qts, RWP_MIGRATION_SLOW);
+        rwp_migrate(from->qts, uri);
+        rwp_wait_migration(from->qts, "active");
         qtest_qmp_assert_success(from->qts,
                                  "{ 'execute': 'migrate-start-postcopy' }");
     } else {
         migrate(from->qts, uri);
     }
-    wait_migration(from->qts, "completed");
+    rwp_wait_migration(from->qts, "completed");
     if (c->file) {
-        receive(to, uri);
+        rwp_receive(to, uri);
     }
     check_destination(to, to_memory, from);
     rwp_vm_free(from);
@@ -273,12 +231,12 @@ static void skipped(const char *args, const char *state)
     RwpVm *from = start_source(rwp_memory("anon"));
     QTestState *to = qtest_initf("%s -incoming defer", args);
 
-    set_capability(from->qts, "page-heat", true);
-    set_capability(to, "page-heat", true);
+    rwp_migration_capability(from->qts, "page-heat", true);
+    rwp_migration_capability(to, "page-heat", true);
     migrate(from->qts, uri);
-    wait_migration(from->qts, "completed");
-    receive(to, uri);
-    wait_migration(to, "completed");
+    rwp_wait_migration(from->qts, "completed");
+    rwp_receive(to, uri);
+    rwp_wait_migration(to, "completed");
     if (state) {
         rwp_wait_state(to, "ram0", state);
     }
@@ -315,11 +273,11 @@ static void test_nothing_known(void)
     QTestState *from = qtest_init(args);
     QTestState *to = start_destination(rwp_memory("anon"), "tracking=on");
 
-    set_capability(from, "page-heat", true);
-    set_capability(to, "page-heat", true);
+    rwp_migration_capability(from, "page-heat", true);
+    rwp_migration_capability(to, "page-heat", true);
     migrate(from, uri);
-    wait_migration(from, "completed");
-    receive(to, uri);
+    rwp_wait_migration(from, "completed");
+    rwp_receive(to, uri);
     rwp_wait_state(to, "ram0", "active");
     rwp_wait_epochs(to, "ram0", 1);
     g_assert_cmpuint(rwp_query_int(to, "ram0", "epochs"), ==, 1);
@@ -339,8 +297,8 @@ static void test_off(void)
     gsize length;
 
     migrate(from->qts, uri);
-    wait_migration(from->qts, "completed");
-    receive(to, uri);
+    rwp_wait_migration(from->qts, "completed");
+    rwp_receive(to, uri);
     rwp_wait_state(to, "ram0", "active");
     rwp_wait_epochs(to, "ram0", 1);
     g_assert_cmpuint(rwp_query_int(to, "ram0", "epochs"), ==, 1);
@@ -415,10 +373,10 @@ static void test_snapshot(void)
         if (stopped) {
             qtest_qmp_assert_success(qts, "{ 'execute': 'stop' }");
         }
-        set_capability(qts, "page-heat", saved);
+        rwp_migration_capability(qts, "page-heat", saved);
         snapshot(qts, "snapshot-save");
         rwp_wait_state(qts, "ram0", "active");
-        set_capability(qts, "page-heat", !saved);
+        rwp_migration_capability(qts, "page-heat", !saved);
         snapshot(qts, "snapshot-load");
         rwp_wait_state(qts, "ram0", "active");
         rwp_wait_epochs(qts, "ram0", 1);
@@ -447,9 +405,9 @@ static char *save_stream(RwpVm *from, const char *path, gsize *length,
     g_autofree char *uri = g_strdup_printf("file:%s", path);
     char *stream;
 
-    set_capability(from->qts, "page-heat", true);
+    rwp_migration_capability(from->qts, "page-heat", true);
     migrate(from->qts, uri);
-    wait_migration(from->qts, "completed");
+    rwp_wait_migration(from->qts, "completed");
     g_assert_true(g_file_get_contents(path, &stream, length, NULL));
     *section = memmem(stream, *length, header, sizeof(header) - 1);
     g_assert_nonnull(*section);
@@ -468,6 +426,7 @@ static void test_hostile(void)
         { 0, 1, 2 },
         { AT_LENGTH, 8, UINT64_MAX },
         { AT_PAGE_SIZE, 8, 0 },
+        { AT_PAGE_SIZE, 8, 2 * KiB },       /* no host has such pages */
         { AT_PAGE_SIZE, 8, UINT64_C(1) << 63 },
         { AT_PAGE_SIZE, 8, 2 * MiB },       /* too few of them */
         { AT_INTERVALS, 8, 0 },
@@ -512,8 +471,8 @@ static void test_hostile(void)
     {
         QTestState *to = start_destination(rwp_memory("anon"), "tracking=on");
 
-        set_capability(to, "page-heat", true);
-        receive(to, uri);
+        rwp_migration_capability(to, "page-heat", true);
+        rwp_receive(to, uri);
         rwp_wait_state(to, "ram0", "active");
         rwp_scan(to, "ram0");
         g_assert_cmpuint(rwp_query_int(to, "ram0", "present"), ==, FILLED);
@@ -592,7 +551,7 @@ static void test_room(const void *opaque)
     rest += 4 + 1;          /* no more pieces, and no more blocks */
 
     to = start_destination(memory, "tracking=on");
-    set_capability(to, "page-heat", true);
+    rwp_migration_capability(to, "page-heat", true);
     qtest_qmp_assert_success(to, "{ 'execute': 'migrate-incoming',"
                              " 'arguments': { 'uri': %s,"
                              " 'exit-on-error': false } }", uri);
@@ -607,43 +566,13 @@ static void test_room(const void *opaque)
                         stream + length - rest);
     }
     close(fd);
-    wait_migration(to, c->fail ? "failed" : "completed");
+    rwp_wait_migration(to, c->fail ? "failed" : "completed");
     if (!c->fail) {
         check_destination(to, memory, from);
     }
     rwp_vm_free(from);
     qtest_quit(to);
     unlink(path);
-}
-
-static void assert_refused(QTestState *qts, const char *name, bool on,
-                           const char *message)
-{
-    rwp_assert_error(qts, message, "{ 'execute': 'migrate-set-capabilities',"
-                     " 'arguments': { 'capabilities': ["
-                     " { 'capability': %s, 'state': %i } ] } }", name, on);
-}
-
-/* What does not go together, or not alone, says so at once. */
-static void test_capabilities(void)
-{
-    QTestState *qts = qtest_init("-machine none");
-
-    assert_refused(qts, "auto-postcopy", true,
-                   "Capability 'auto-postcopy' requires 'page-heat'");
-    set_capability(qts, "page-heat", true);
-    assert_refused(qts, "auto-postcopy", true,
-                   "Capability 'auto-postcopy' requires 'postcopy-ram'");
-    set_capability(qts, "postcopy-ram", true);
-    set_capability(qts, "auto-postcopy", true);
-    assert_refused(qts, "page-heat", false,
-                   "Capability 'auto-postcopy' requires 'page-heat'");
-    assert_refused(qts, "postcopy-ram", false,
-                   "Capability 'auto-postcopy' requires 'postcopy-ram'");
-    rwp_assert_error(qts, "Capability 'auto-postcopy' needs a way back",
-                     "{ 'execute': 'migrate',"
-                     " 'arguments': { 'uri': 'file:/dev/null' } }");
-    qtest_quit(qts);
 }
 
 int main(int argc, char **argv)
@@ -667,6 +596,5 @@ int main(int argc, char **argv)
     rwp_qtest_add("/rwp/heat/off", test_off);
     rwp_qtest_add("/rwp/heat/snapshot", test_snapshot);
     rwp_qtest_add("/rwp/heat/hostile", test_hostile);
-    rwp_qtest_add("/rwp/heat/capabilities", test_capabilities);
     return g_test_run();
 }

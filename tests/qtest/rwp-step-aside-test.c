@@ -10,73 +10,15 @@
 
 #include "qemu/osdep.h"
 #include "rwp-ages.h"
+#include "rwp-migration.h"
 #include "rwp-qtest.h"
 #include "rwp-vm.h"
 
 #define SIZE        (16 * MiB)
 #define FILLED      (6 * MiB)
 #define BLOCK       (32 * KiB)      /* longer qtest commands cost the square */
-#define SLOW        4096
-#define FAST        (100 * GiB)
 
 #define SECOND_NS   1000000000LL
-
-static void set_parameter(QTestState *qts, const char *name, uint64_t value)
-{
-    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-set-parameters',"
-                             " 'arguments': { %s: %" PRIu64 " } }", name,
-                             value);
-}
-
-/* SLOW: not to end by itself; FAST: at once. */
-static void set_speed(QTestState *qts, uint64_t bytes)
-{
-    set_parameter(qts, "downtime-limit", bytes == SLOW ? 1 : 60000);
-    set_parameter(qts, "max-bandwidth", bytes);
-}
-
-static void set_capability(QTestState *qts, const char *name)
-{
-    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-set-capabilities',"
-                             " 'arguments': { 'capabilities': ["
-                             " { 'capability': %s, 'state': true } ] } }",
-                             name);
-}
-
-static void migrate(QTestState *qts, const char *uri)
-{
-    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate',"
-                             " 'arguments': { 'uri': %s } }", uri);
-}
-
-static char *migration_status(QTestState *qts)
-{
-    g_autoptr(QDict) info =
-        qtest_qmp_assert_success_ref(qts, "{ 'execute': 'query-migrate' }");
-
-    return g_strdup(qdict_get_try_str(info, "status"));
-}
-
-static void wait_migration(QTestState *qts, const char *status)
-{
-    g_autofree char *before = NULL;
-    int64_t start = 0;
-
-    while (true) {
-        char *now = migration_status(qts);
-
-        if (g_strcmp0(now, before)) {
-            g_test_message("migration: %s", now);
-        }
-        g_free(before);
-        before = now;
-        if (!g_strcmp0(now, status)) {
-            return;
-        }
-        g_assert_cmpstr(now, !=, "failed");
-        rwp_deadline(&start, status);
-    }
-}
 
 /* Wait for the event that tells of @state; the others before it are dropped. */
 static void wait_event(QTestState *qts, const char *state, const char *reason)
@@ -174,15 +116,15 @@ static void test_outgoing(const void *data)
         return;
     }
     vm = start(memory);
-    set_speed(vm->qts, SLOW);
-    migrate(vm->qts, uri);
+    rwp_migration_speed(vm->qts, RWP_MIGRATION_SLOW);
+    rwp_migrate(vm->qts, uri);
     check_aside(vm, "outgoing migration");
     wait_event(vm->qts, "suspended", "outgoing migration");
     touch_meanwhile(vm);
     rwp_vm_check(vm);
 
-    set_speed(vm->qts, FAST);
-    wait_migration(vm->qts, "completed");
+    rwp_migration_speed(vm->qts, RWP_MIGRATION_FAST);
+    rwp_wait_migration(vm->qts, "completed");
     if (reading_populates(memory)) {
         rwp_vm_touch(vm, 0, SIZE);
     }
@@ -205,12 +147,12 @@ static void test_cancelled(void)
     RwpVm *vm = start(rwp_memory("anon"));
 
     for (int i = 0; i < 2; i++) {
-        set_speed(vm->qts, SLOW);
-        migrate(vm->qts, uri);
+        rwp_migration_speed(vm->qts, RWP_MIGRATION_SLOW);
+        rwp_migrate(vm->qts, uri);
         check_aside(vm, "outgoing migration");
         touch_meanwhile(vm);
         qtest_qmp_assert_success(vm->qts, "{ 'execute': 'migrate_cancel' }");
-        wait_migration(vm->qts, "cancelled");
+        rwp_wait_migration(vm->qts, "cancelled");
         check_return(vm);
     }
     rwp_vm_free(vm);
@@ -227,7 +169,7 @@ static void test_failed(void)
     int64_t start_us = 0;
 
     while (true) {
-        g_autofree char *status = migration_status(vm->qts);
+        g_autofree char *status = rwp_migration_status(vm->qts);
 
         if (!status || g_str_equal(status, "failed") ||
             g_str_equal(status, "none")) {
@@ -266,15 +208,15 @@ static void test_background_snapshot(const void *data)
     g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
     vm = start(memory);
     /* Nothing has stepped aside yet: the probe must not need that. */
-    set_capability(vm->qts, "background-snapshot");
+    rwp_migration_capability(vm->qts, "background-snapshot", true);
     rwp_assert_state(vm->qts, "ram0", "active", NULL);
-    migrate(vm->qts, uri);
+    rwp_migrate(vm->qts, uri);
     check_aside(vm, "background snapshot");
     wait_event(vm->qts, "suspended", "background snapshot");
     let_read(fifo);
     /* Waits until the snapshot has the page. */
     rwp_vm_write(vm, 4 * MiB, 1);
-    wait_migration(vm->qts, "completed");
+    rwp_wait_migration(vm->qts, "completed");
     if (reading_populates(memory)) {
         rwp_vm_touch(vm, 0, SIZE);
     }
@@ -287,10 +229,10 @@ static void test_background_snapshot(const void *data)
     wait_event(vm->qts, "active", NULL);
 
     /* It can be repeated. */
-    migrate(vm->qts, uri);
+    rwp_migrate(vm->qts, uri);
     check_aside(vm, "background snapshot");
     let_read(fifo);
-    wait_migration(vm->qts, "completed");
+    rwp_wait_migration(vm->qts, "completed");
     check_return(vm);
     rwp_vm_free(vm);
     unlink(fifo);
@@ -304,11 +246,11 @@ static void test_cpr(void)
 
     qtest_qmp_assert_success(vm->qts, "{ 'execute': 'migrate-set-parameters',"
                              " 'arguments': { 'mode': 'cpr-reboot' } }");
-    set_speed(vm->qts, SLOW);
-    migrate(vm->qts, uri);
+    rwp_migration_speed(vm->qts, RWP_MIGRATION_SLOW);
+    rwp_migrate(vm->qts, uri);
     check_aside(vm, "live update (CPR)");
-    set_speed(vm->qts, FAST);
-    wait_migration(vm->qts, "completed");
+    rwp_migration_speed(vm->qts, RWP_MIGRATION_FAST);
+    rwp_wait_migration(vm->qts, "completed");
     check_return(vm);
     rwp_vm_free(vm);
     unlink(file);
@@ -426,9 +368,9 @@ static void test_file(const void *data)
     }
     from = start(memory);
     write_pattern(from);
-    set_speed(from->qts, FAST);
-    migrate(from->qts, uri);
-    wait_migration(from->qts, "completed");
+    rwp_migration_speed(from->qts, RWP_MIGRATION_FAST);
+    rwp_migrate(from->qts, uri);
+    rwp_wait_migration(from->qts, "completed");
     rwp_vm_free(from);
 
     to = start_destination(memory, "defer");
@@ -455,14 +397,14 @@ static void test_precopy(const void *data)
     check_waiting(to);
     from = start(memory);
     write_pattern(from);
-    set_speed(from->qts, SLOW);
-    migrate(from->qts, uri);
+    rwp_migration_speed(from->qts, RWP_MIGRATION_SLOW);
+    rwp_migrate(from->qts, uri);
     rwp_wait_state(from->qts, "ram0", "suspended");
     /* The reason is another one once the stream has begun. */
     rwp_wait_state(to, "ram0", "suspended");
-    set_speed(from->qts, FAST);
-    wait_migration(from->qts, "completed");
-    wait_migration(to, "completed");
+    rwp_migration_speed(from->qts, RWP_MIGRATION_FAST);
+    rwp_wait_migration(from->qts, "completed");
+    rwp_wait_migration(to, "completed");
     check_arrived(to, memory);
 
     /* The source is still there, and knows its pages. */
@@ -486,26 +428,27 @@ static void test_postcopy(const void *data)
         return;
     }
     to = start_destination(memory, "defer");
-    set_capability(to, "postcopy-ram");
+    rwp_migration_capability(to, "postcopy-ram", true);
     qtest_qmp_assert_success(to, "{ 'execute': 'migrate-incoming',"
                              " 'arguments': { 'uri': %s } }", uri);
     from = start(memory);
-    set_capability(from->qts, "postcopy-ram");
+    rwp_migration_capability(from->qts, "postcopy-ram", true);
     write_pattern(from);
-    set_speed(from->qts, SLOW);
-    migrate(from->qts, uri);
+    rwp_migration_speed(from->qts, RWP_MIGRATION_SLOW);
+    rwp_migrate(from->qts, uri);
     rwp_wait_state(from->qts, "ram0", "suspended");
-    wait_migration(from->qts, "active");
-    set_parameter(from->qts, "max-postcopy-bandwidth", SLOW);
+    rwp_wait_migration(from->qts, "active");
+    rwp_migration_parameter(from->qts, "max-postcopy-bandwidth",
+                            RWP_MIGRATION_SLOW);
     qtest_qmp_assert_success(from->qts,
                              "{ 'execute': 'migrate-start-postcopy' }");
-    wait_migration(from->qts, "postcopy-active");
-    wait_migration(to, "postcopy-active");
+    rwp_wait_migration(from->qts, "postcopy-active");
+    rwp_wait_migration(to, "postcopy-active");
     rwp_assert_state(from->qts, "ram0", "suspended", "outgoing migration");
     rwp_assert_state(to, "ram0", "suspended",
                      "incoming migration or snapshot");
-    set_parameter(from->qts, "max-postcopy-bandwidth", 0);
-    wait_migration(from->qts, "completed");
+    rwp_migration_parameter(from->qts, "max-postcopy-bandwidth", 0);
+    rwp_wait_migration(from->qts, "completed");
     check_arrived(to, memory);
     rwp_vm_free(from);
     qtest_quit(to);
@@ -520,8 +463,8 @@ static void test_turned_on_meanwhile(void)
     RwpVm *vm = start(rwp_memory("anon"));
     QTestState *qts = vm->qts;
 
-    set_speed(qts, SLOW);
-    migrate(qts, uri);
+    rwp_migration_speed(qts, RWP_MIGRATION_SLOW);
+    rwp_migrate(qts, uri);
     rwp_wait_state(qts, "ram0", "suspended");
     qtest_qmp_assert_success(qts, "{ 'execute': 'qom-set', 'arguments': {"
                              " 'path': '/objects/ram0',"
