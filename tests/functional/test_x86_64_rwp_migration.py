@@ -107,12 +107,12 @@ class Migration(RwpTest):
         self.check_content(destination)
         self.check_arrived(source, destination)
 
-    def start_by_heat(self, uri):
-        """Both sides, with postcopy allowed, and its beginning, too."""
+    def start_by_heat(self, uri, *both, only_source):
+        """Both sides, with capabilities; what is hot is known."""
         source = self.start_source(thp='off')
         destination = self.start_destination(thp='off')
-        source.capabilities('page-heat', 'postcopy-ram', 'auto-postcopy')
-        destination.capabilities('page-heat', 'postcopy-ram')
+        source.capabilities('page-heat', *both, only_source)
+        destination.capabilities('page-heat', *both)
         source.load.ask('wait hot rounds=1')
         source.scan()
         self.listen(destination, uri)
@@ -158,7 +158,8 @@ class Migration(RwpTest):
     def test_auto_postcopy(self):
         """Precopy that does not converge ends in postcopy, untold."""
         uri = self.uri()
-        source, destination = self.start_by_heat(uri)
+        source, destination = self.start_by_heat(
+            uri, 'postcopy-ram', only_source='auto-postcopy')
         # Less than the guest writes, and next to no downtime.
         source.parameters(max_bandwidth=12 * MIB, downtime_limit=1)
 
@@ -174,12 +175,38 @@ class Migration(RwpTest):
     def test_auto_postcopy_not_needed(self):
         """Precopy that converges ends without postcopy."""
         uri = self.uri()
-        source, destination = self.start_by_heat(uri)
+        source, destination = self.start_by_heat(
+            uri, 'postcopy-ram', only_source='auto-postcopy')
         source.unlimited()
 
         source.migrate(uri)
         self.check_arrived(source, destination)
         self.assertEqual(source.migration()['ram']['postcopy-bytes'], 0)
+
+    def test_auto_converge(self):
+        """
+        A guest that writes too fast is slowed down at once, as much as may be.
+        """
+        uri = self.uri()
+        source, destination = self.start_by_heat(
+            uri, only_source='auto-converge')
+        # Less than the guest writes.  Stock order would slow it down by one
+        # per cent more for each time that all of its memory was sent.
+        source.parameters(max_bandwidth=12 * MIB, downtime_limit=1,
+                          cpu_throttle_initial=1, cpu_throttle_increment=1,
+                          max_cpu_throttle=40)
+
+        source.migrate(uri)
+        def throttled():
+            info = source.migration()
+            return info if info.get('cpu-throttle-percentage', 0) > 20 else {}
+        info = poll('the guest to be slowed down', throttled)
+        self.log.info('throttled by %d %%: %s',
+                      info['cpu-throttle-percentage'], info['page-heat'])
+        self.assertLessEqual(info['cpu-throttle-percentage'], 40)
+        self.assertIs(info['page-heat']['converges'], False)
+        source.unlimited()
+        self.check_arrived(source, destination)
 
     def test_cancelled(self):
         """After a migration that did not come to its end, all is as before."""
