@@ -21,13 +21,23 @@ typedef struct Walker {
     Range behind;
 } Walker;
 
-/* How far the hot pages were gone through. */
-typedef struct HotWalk {
-    unsigned age;           /* the youngest of the band */
+/*
+ * How far the hot pages between @low and somewhere above were gone through:
+ * by stretches of @step bytes, the highest first, and each of them upwards.
+ */
+typedef struct Descent {
     unsigned block;
+    uint64_t low;
+    uint64_t step;
     uint64_t start;         /* of the stretch */
     Range rest;             /* of the stretch */
     uint64_t run_end;       /* up to which all of the rest is in the band */
+} Descent;
+
+/* How far all were. */
+typedef struct HotWalk {
+    unsigned age;           /* the youngest of the band */
+    Descent descent;
 } HotWalk;
 
 struct PageHeatPush {
@@ -35,6 +45,8 @@ struct PageHeatPush {
     void *opaque;
     unsigned hot_ages;      /* the most that a block has */
     HotWalk hot;
+    Descent asked[PAGE_HEAT_PUSH_ASKED];    /* the one asked for last first */
+    unsigned nasked;
     Walker walkers[PAGE_HEAT_PUSH_WALKERS]; /* the one asked for last first */
     unsigned nwalkers;
     unsigned nblocks;
@@ -71,44 +83,72 @@ static bool take_unsent(PageHeatPush *push, unsigned block, Range *range,
     return true;
 }
 
-static void enter_stretch(HotWalk *hot, uint64_t start, uint64_t end)
+/* From @end down to @low, which is a multiple of @step. */
+static Descent descend(unsigned block, uint64_t low, uint64_t end,
+                       uint64_t step)
 {
-    hot->start = start;
-    hot->rest.from = start;
-    hot->rest.end = end;
-    hot->run_end = start;
+    uint64_t start = end > low ? ROUND_DOWN(end - 1, step) : low;
+
+    return (Descent) {
+        .block = block,
+        .low = low,
+        .step = step,
+        .start = start,
+        .rest = { start, end },
+    };
 }
 
-/* To the last stretch of a block; an empty one if it has no heat. */
+/* To the stretch below; false if there is none. */
+static bool next_stretch(Descent *descent)
+{
+    if (descent->start == descent->low) {
+        return false;
+    }
+    descent->rest.end = descent->start;
+    descent->start -= descent->step;
+    descent->rest.from = descent->start;
+    descent->run_end = 0;
+    return true;
+}
+
+static uint64_t stretch_size(const PageHeatPush *push, unsigned nr)
+{
+    return MAX(PAGE_HEAT_PUSH_STRETCH, push->blocks[nr].page_size);
+}
+
+/* To all of a block; to nothing if it has no heat. */
 static void enter_block(PageHeatPush *push, unsigned nr)
 {
     const PageHeatPushBlock *block = &push->blocks[nr];
-    uint64_t stretch = MAX(PAGE_HEAT_PUSH_STRETCH, block->page_size);
+    bool some = block->hot_ages > push->hot.age;
 
-    push->hot.block = nr;
-    if (block->length && block->hot_ages > push->hot.age) {
-        enter_stretch(&push->hot, ROUND_DOWN(block->length - 1, stretch),
-                      block->length);
+    push->hot.descent = descend(nr, 0, some ? block->length : 0,
+                                stretch_size(push, nr));
+}
+
+/* The stretch below, or the next block, or the next band. */
+static void walk_on(PageHeatPush *push)
+{
+    unsigned next = push->hot.descent.block + 1;
+
+    if (next_stretch(&push->hot.descent)) {
+        return;
+    }
+    if (next < push->nblocks) {
+        enter_block(push, next);
     } else {
-        enter_stretch(&push->hot, 0, 0);
+        push->hot.age = band_end(push->hot.age);
+        enter_block(push, 0);
     }
 }
 
-/* The stretch before this one, or the next block, or the next band. */
-static void next_stretch(PageHeatPush *push)
+/* The same around a page that was asked for, or what was asked for before. */
+static void asked_on(PageHeatPush *push)
 {
-    HotWalk *hot = &push->hot;
-
-    if (hot->start) {
-        uint64_t stretch = MAX(PAGE_HEAT_PUSH_STRETCH,
-                               push->blocks[hot->block].page_size);
-
-        enter_stretch(hot, hot->start - stretch, hot->start);
-    } else if (hot->block + 1 < push->nblocks) {
-        enter_block(push, hot->block + 1);
-    } else {
-        hot->age = band_end(hot->age);
-        enter_block(push, 0);
+    if (!next_stretch(&push->asked[0])) {
+        push->nasked--;
+        memmove(push->asked, push->asked + 1,
+                push->nasked * sizeof(push->asked[0]));
     }
 }
 
@@ -117,48 +157,50 @@ static void next_stretch(PageHeatPush *push)
  * remains up to run_end; if not, it is passed over.  What is younger is in it,
  * too: if that was not sent in its turn, it is high time.
  */
-static void look_at_run(PageHeatPush *push)
+static void look_at_run(PageHeatPush *push, Descent *descent)
 {
-    HotWalk *hot = &push->hot;
-    unsigned ages = MIN(band_end(hot->age), push->blocks[hot->block].hot_ages);
+    unsigned ages = MIN(band_end(push->hot.age),
+                        push->blocks[descent->block].hot_ages);
     PageHeatRun run;
 
-    if (!push->ops->next_run(push->opaque, hot->block, hot->rest.from,
-                             hot->rest.end, &run)) {
-        hot->rest.from = hot->rest.end;
+    if (!push->ops->next_run(push->opaque, descent->block, descent->rest.from,
+                             descent->rest.end, &run)) {
+        descent->rest.from = descent->rest.end;
         return;
     }
 
-    hot->run_end = run.offset + run.length;
+    descent->run_end = run.offset + run.length;
     if (run.age < ages) {
-        hot->rest.from = run.offset;
+        descent->rest.from = run.offset;
     } else {
-        hot->rest.from = hot->run_end;
+        descent->rest.from = descent->run_end;
     }
 }
 
 static bool next_hot(PageHeatPush *push, unsigned *block, uint64_t *offset)
 {
-    HotWalk *hot = &push->hot;
     unsigned looks = 0;
 
-    while (hot->age < push->hot_ages) {
-        Range in_band = { hot->rest.from, hot->run_end };
+    while (push->hot.age < push->hot_ages) {
+        Descent *descent = push->nasked ? &push->asked[0] : &push->hot.descent;
+        Range in_band = { descent->rest.from, descent->run_end };
 
-        if (take_unsent(push, hot->block, &in_band, offset)) {
-            hot->rest.from = in_band.from;
-            *block = hot->block;
+        if (take_unsent(push, descent->block, &in_band, offset)) {
+            descent->rest.from = in_band.from;
+            *block = descent->block;
             return true;
         }
-        hot->rest.from = MAX(hot->rest.from, hot->run_end);
+        descent->rest.from = MAX(descent->rest.from, descent->run_end);
 
         if (looks++ == PAGE_HEAT_PUSH_LOOKS) {
             break;
         }
-        if (hot->rest.from < hot->rest.end) {
-            look_at_run(push);
+        if (descent->rest.from < descent->rest.end) {
+            look_at_run(push, descent);
+        } else if (push->nasked) {
+            asked_on(push);
         } else {
-            next_stretch(push);
+            walk_on(push);
         }
     }
     return false;
@@ -210,6 +252,31 @@ static unsigned find_walker(const PageHeatPush *push, unsigned block,
     return i;
 }
 
+/* The hot pages around @page, of a block with heat, come next. */
+static void note_asked(PageHeatPush *push, unsigned nr, uint64_t page)
+{
+    const PageHeatPushBlock *block = &push->blocks[nr];
+    uint64_t low = ROUND_DOWN(page, stretch_size(push, nr));
+    uint64_t end = MIN(low + stretch_size(push, nr), block->length);
+    Descent descent = descend(nr, low, end, MAX(PAGE_HEAT_PUSH_BEHIND,
+                                                block->page_size));
+    unsigned i = 0;
+
+    while (i < push->nasked &&
+           (push->asked[i].block != nr || push->asked[i].low != low)) {
+        i++;
+    }
+    if (i < push->nasked) {
+        descent = push->asked[i];
+    } else {
+        /* In the place of the one that was asked for longest ago. */
+        push->nasked = MIN(i + 1, PAGE_HEAT_PUSH_ASKED);
+        i = push->nasked - 1;
+    }
+    memmove(push->asked + 1, push->asked, i * sizeof(push->asked[0]));
+    push->asked[0] = descent;
+}
+
 void page_heat_push_asked(PageHeatPush *push, unsigned nr, uint64_t offset)
 {
     const PageHeatPushBlock *block = &push->blocks[nr];
@@ -231,11 +298,16 @@ void page_heat_push_asked(PageHeatPush *push, unsigned nr, uint64_t offset)
     }
     memmove(push->walkers + 1, push->walkers, i * sizeof(Walker));
     push->walkers[0] = walker;
+
+    if (block->hot_ages) {
+        note_asked(push, nr, page);
+    }
 }
 
 void page_heat_push_restart(PageHeatPush *push)
 {
     push->nwalkers = 0;
+    push->nasked = 0;
     push->hot.age = 0;
     enter_block(push, 0);
 }

@@ -12,7 +12,13 @@
  *    PAGE_HEAT_PUSH_STRETCH bytes from the end of a block to its start, and
  *    each of them upwards.  A guest that walks up its memory, as most do, thus
  *    meets what was pushed only once; if both went the same way it would be
- *    at the heels of the pushing, and wait for every page;
+ *    at the heels of the pushing, and wait for every page.
+ *
+ *    But where the destination asks for a page, the others of that stretch that
+ *    are of the band go first, those after it before those in front of it; the
+ *    stretch that was asked for last before others.  Ages are often those of
+ *    huge pages, and many of these were only touched here and there: it is
+ *    those that are waited for again and again that the guest really uses;
  *
  * 2. the neighbourhood of the pages that were asked for most recently: first
  *    PAGE_HEAT_PUSH_AHEAD bytes after them, then PAGE_HEAT_PUSH_BEHIND bytes
@@ -23,8 +29,8 @@
  *
  * All of it is but advice.  The caller alone knows what was sent: it is asked
  * about every page before that is named, and it must go on by itself until
- * everything was sent.  Nothing is remembered of a page, so memory is a few
- * hundred bytes, whatever the size of the guest.
+ * everything was sent.  Nothing is remembered of a page, so memory is some
+ * KiB, whatever the size of the guest.
  *
  * This file needs no guest.  Blocks are numbers below the one given at the
  * start.  Offsets and lengths are bytes from the start of a block, multiples of
@@ -44,6 +50,9 @@
 
 /* Walkers through memory that are told apart. */
 #define PAGE_HEAT_PUSH_WALKERS 4
+
+/* Stretches that are remembered because a page of them was asked for. */
+#define PAGE_HEAT_PUSH_ASKED 16
 
 #define PAGE_HEAT_PUSH_LOOKS 256
 

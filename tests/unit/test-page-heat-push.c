@@ -15,6 +15,7 @@
 #include "test-rwp-random.h"
 
 #define PAGE 4096
+#define HUGE 512            /* pages */
 #define UNKNOWN -1
 #define MAX_BLOCKS 3
 
@@ -192,11 +193,16 @@ static unsigned band(unsigned age)
     return 3 + n;
 }
 
+static uint64_t stretch_pages(const Block *block)
+{
+    return MAX(PAGE_HEAT_PUSH_STRETCH / PAGE, block->page_size);
+}
+
 /* What must come first among the hot pages: smaller is earlier. */
 static uint64_t rank(const Guest *guest, unsigned nr, uint64_t page)
 {
     const Block *block = &guest->blocks[nr];
-    uint64_t stretch = MAX(PAGE_HEAT_PUSH_STRETCH / PAGE, block->page_size);
+    uint64_t stretch = stretch_pages(block);
 
     return ((uint64_t)band(block->age[page]) << 56) | ((uint64_t)nr << 48) |
         ((0xffff - page / stretch) << 32) | page;
@@ -300,6 +306,100 @@ static void test_hot(void)
             }
         }
         g_assert_cmpint(ask(&guest, false, &page), ==, PAGE_HEAT_PUSH_NONE);
+        end(&guest);
+    }
+}
+
+/* Stretches with a page that was asked for, the newest first. */
+typedef struct Asked {
+    Page stretch[PAGE_HEAT_PUSH_ASKED + 1];
+    unsigned n;
+} Asked;
+
+static void forget(Asked *asked, unsigned i)
+{
+    asked->n--;
+    memmove(asked->stretch + i, asked->stretch + i + 1,
+            (asked->n - i) * sizeof(Page));
+}
+
+static void note_asked(Asked *asked, const Guest *guest, const Page *page)
+{
+    const Block *block = &guest->blocks[page->block];
+    Page stretch = { page->block, page->nr / stretch_pages(block) };
+
+    if (!block->hot_ages) {
+        return;
+    }
+    for (unsigned i = 0; i < asked->n; i++) {
+        if (asked->stretch[i].block == stretch.block &&
+            asked->stretch[i].nr == stretch.nr) {
+            forget(asked, i);
+        }
+    }
+    memmove(asked->stretch + 1, asked->stretch, asked->n * sizeof(Page));
+    asked->stretch[0] = stretch;
+    asked->n = MIN(asked->n + 1, PAGE_HEAT_PUSH_ASKED);
+}
+
+/* What is unsent in it and of the band or younger: from its end on. */
+static bool first_in_stretch(const Guest *guest, const Page *stretch,
+                             unsigned now, Page *first)
+{
+    const Block *block = &guest->blocks[stretch->block];
+    uint64_t part = MAX(PAGE_HEAT_PUSH_BEHIND / PAGE, block->page_size);
+    uint64_t page = stretch->nr * stretch_pages(block);
+    uint64_t end = MIN(page + stretch_pages(block), block->npages);
+    bool found = false;
+
+    for (; page < end; page++) {
+        if (is_hot(block, page) && !block->sent[page] &&
+            band(block->age[page]) <= now &&
+            (!found || page / part > first->nr / part)) {
+            *first = (Page){ stretch->block, page };
+            found = true;
+        }
+    }
+    return found;
+}
+
+static bool first_asked(const Guest *guest, Asked *asked, unsigned now,
+                        Page *first)
+{
+    while (asked->n && !first_in_stretch(guest, &asked->stretch[0], now,
+                                         first)) {
+        forget(asked, 0);
+    }
+    return asked->n;
+}
+
+/* Hot pages where one was asked for come before others of their band. */
+static void test_asked(void)
+{
+    for (int i = 0; i < 200; i++) {
+        Guest guest = { 0 };
+        Asked asked = { 0 };
+        unsigned now = 0;
+        Page page, expected;
+
+        some_guest(&guest);
+        while (first_hot(&guest, &expected)) {
+            bool near;
+
+            if (one_in(15) && some_unsent(&guest, &page)) {
+                page_heat_push_asked(guest.push, page.block, page.nr * PAGE);
+                note_asked(&asked, &guest, &page);
+                send_page(&guest, page.block, page.nr);
+                continue;
+            }
+            near = first_asked(&guest, &asked, now, &expected);
+            g_assert_cmpint(ask(&guest, true, &page), ==, PAGE_HEAT_PUSH_HOT);
+            check_page(&page, &expected);
+            if (!near) {
+                now = band(guest.blocks[page.block].age[page.nr]);
+            }
+            send_page(&guest, page.block, page.nr);
+        }
         end(&guest);
     }
 }
@@ -505,7 +605,8 @@ static unsigned faults_of(Guest *guest, const uint64_t *touches, unsigned n,
 
 enum { UPWARDS, DOWNWARDS, ANYHOW, TOUCHES };
 
-static unsigned guest_faults(int how, unsigned hot_pages, bool ordered)
+static unsigned guest_faults(int how, unsigned hot_pages, bool huge,
+                             bool ordered)
 {
     g_autofree uint64_t *touches = g_new(uint64_t, hot_pages);
     Guest guest = { 0 };
@@ -515,8 +616,12 @@ static unsigned guest_faults(int how, unsigned hot_pages, bool ordered)
     for (unsigned i = 0; i < hot_pages; i++) {
         uint64_t page = 2 * hot_pages + 2 * i;
 
+        if (huge) {
+            /* Every other one, and both have the same age. */
+            page = 2 * hot_pages + 2 * ROUND_DOWN(i, HUGE) + i % HUGE;
+        }
         guest.blocks[0].age[page] = 0;
-        guest.blocks[0].age[page + 1] = 9;
+        guest.blocks[0].age[page + (huge ? HUGE : 1)] = huge ? 0 : 9;
         touches[how == DOWNWARDS ? hot_pages - 1 - i : i] = page;
     }
     for (unsigned i = 0; how == ANYHOW && i < hot_pages; i++) {
@@ -534,11 +639,12 @@ static unsigned guest_faults(int how, unsigned hot_pages, bool ordered)
 
 static void test_faults(void)
 {
-    const unsigned hot_pages = 4000;
+    const unsigned hot_pages = 8 * HUGE;
 
-    for (int how = 0; how < TOUCHES; how++) {
-        unsigned ordered = guest_faults(how, hot_pages, true);
-        unsigned stock = guest_faults(how, hot_pages, false);
+    for (int how = 0; how < 2 * TOUCHES; how++) {
+        bool huge = how >= TOUCHES;
+        unsigned ordered = guest_faults(how % TOUCHES, hot_pages, huge, true);
+        unsigned stock = guest_faults(how % TOUCHES, hot_pages, huge, false);
 
         g_test_message("%u of %u faults, %u without the order", ordered,
                        hot_pages, stock);
@@ -551,6 +657,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/page-heat-push/hot", test_hot);
+    g_test_add_func("/page-heat-push/asked", test_asked);
     g_test_add_func("/page-heat-push/near", test_near);
     g_test_add_func("/page-heat-push/walkers", test_walkers);
     g_test_add_func("/page-heat-push/hot-before-near", test_hot_before_near);
