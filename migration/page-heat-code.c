@@ -1,5 +1,5 @@
 /*
- * The ages of pages as bytes
+ * What is known of pages as bytes
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,6 +7,10 @@
 #include "qemu/osdep.h"
 #include <zlib.h>
 #include "page-heat-code.h"
+
+/* Three numbers, and for each minute one of 64 bits and many of 32. */
+QEMU_BUILD_BUG_ON(30 + PAGE_HEAT_PAST_MAX * (10 + 5 * (PAGE_HEAT_AGE_MAX + 1)) >
+                  PAGE_HEAT_PIECE);
 
 /* A number in pieces of 7 bits, the lowest first; bit 7: more follow. */
 static void put_number(GByteArray *to, uint64_t number)
@@ -77,6 +81,55 @@ bool page_heat_get_run(PageHeatCoder *coder, const uint8_t **from,
     };
     coder->at = run->offset + run->length;
     return true;
+}
+
+void page_heat_put_past(GByteArray *to, const PageHeatPast *past)
+{
+    assert(past->minutes <= PAGE_HEAT_PAST_MAX);
+    put_number(to, past->intervals);
+    put_number(to, past->ms);
+    put_number(to, past->minutes);
+    for (unsigned i = 0; i < past->minutes; i++) {
+        const PageHeatMinute *minute = &past->minute[i];
+        uint32_t older = 0;
+
+        put_number(to, minute->working_set);
+        for (int age = PAGE_HEAT_AGE_MAX; age >= 0; age--) {
+            assert(minute->rate[age] >= older);
+            put_number(to, minute->rate[age] - older);
+            older = minute->rate[age];
+        }
+    }
+}
+
+bool page_heat_get_past(const uint8_t *from, const uint8_t *end,
+                        PageHeatPast *past)
+{
+    uint64_t minutes;
+
+    if (!get_number(&from, end, &past->intervals) ||
+        !get_number(&from, end, &past->ms) ||
+        !get_number(&from, end, &minutes) || minutes > PAGE_HEAT_PAST_MAX) {
+        return false;
+    }
+    past->minutes = minutes;
+    for (unsigned i = 0; i < minutes; i++) {
+        PageHeatMinute *minute = &past->minute[i];
+        uint32_t rate = 0;
+        uint64_t more;
+
+        if (!get_number(&from, end, &minute->working_set)) {
+            return false;
+        }
+        for (int age = PAGE_HEAT_AGE_MAX; age >= 0; age--) {
+            if (!get_number(&from, end, &more) || more > UINT32_MAX - rate) {
+                return false;
+            }
+            rate += more;
+            minute->rate[age] = rate;
+        }
+    }
+    return from == end;
 }
 
 size_t page_heat_deflate(const GByteArray *piece, uint8_t *packed)

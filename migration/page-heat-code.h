@@ -1,5 +1,5 @@
 /*
- * The ages of pages as bytes
+ * What is known of pages as bytes
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -8,6 +8,11 @@
  * times two plus whether they are out, both as LEB128, and its age, one byte.
  * So many of them as fit into PAGE_HEAT_PIECE bytes are a piece, which is
  * deflated by itself.
+ *
+ * What was learned is a piece, too, of LEB128 numbers: intervals, ms, minutes;
+ * and for each minute the working set, and from the oldest age to the youngest
+ * by how much the rate of that age or more is higher than that of the age
+ * before.
  *
  * Decoding believes nothing.  Nothing here locks.
  */
@@ -46,6 +51,17 @@ void page_heat_put_run(PageHeatCoder *coder, GByteArray *to,
  */
 bool page_heat_get_run(PageHeatCoder *coder, const uint8_t **from,
                        const uint8_t *end, PageHeatRun *run);
+
+/* page_heat_put_past: append @past to @to; it fits into a piece. */
+void page_heat_put_past(GByteArray *to, const PageHeatPast *past);
+
+/*
+ * page_heat_get_past: decode the bytes from @from to @end.
+ *
+ * Returns false if they are not just what was learned.
+ */
+bool page_heat_get_past(const uint8_t *from, const uint8_t *end,
+                        PageHeatPast *past);
 
 /*
  * page_heat_deflate: deflate @piece, of 1 to PAGE_HEAT_PIECE bytes, to

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The section "page-heat", version 1, is sent during setup.  For each block of
+ * The section "page-heat", version 2, is sent during setup.  For each block of
  * memory that has heat:
  *
  *     1, 1 byte
@@ -13,8 +13,10 @@
  *     any number of pieces (page-heat-code.h): 32 bits, the bytes of the piece;
  *         32 bits, how many it is deflated to; and these
  *     0, 32 bits
+ *     what was learned, one piece; or 0, 32 bits, if that is nothing
  *
- * and at the end a byte of 0.  Numbers are big-endian.
+ * and at the end a byte of 0.  Numbers are big-endian.  Version 1 has nothing
+ * of what was learned.
  *
  * A receiver whose memory is another, or has no heat, or has no use for it now,
  * skips a block: it is only an advice.  What is not well-formed is an error.
@@ -150,6 +152,8 @@ static int put_ages(QEMUFile *f, const Source *s)
 
 static int put_block(QEMUFile *f, const Source *s)
 {
+    g_autofree PageHeatPast *past = g_new(PageHeatPast, 1);
+    g_autoptr(GByteArray) learned = g_byte_array_new();
     int ret;
 
     qemu_put_byte(f, 1);
@@ -160,6 +164,12 @@ static int put_block(QEMUFile *f, const Source *s)
     qemu_put_be32(f, s->history.interval_ms);
     ret = put_ages(f, s);
     qemu_put_be32(f, 0);
+    if (!PAGE_HEAT_GET_CLASS(s->heat)->past(s->heat, past)) {
+        qemu_put_be32(f, 0);
+    } else if (!ret) {
+        page_heat_put_past(learned, past);
+        ret = put_piece(f, learned);
+    }
     trace_page_heat_sent(s->name, s->history.page_size, s->history.intervals);
     return ret;
 }
@@ -244,6 +254,29 @@ static void make_room(RAMBlock *block, const PageHeatRun *run)
     page_heat_room_want(room, block, run->offset, run->length);
 }
 
+/*
+ * A piece to @piece, which has room for PAGE_HEAT_PIECE bytes.  Returns how
+ * many it has, 0 if there is none, or a negative error.
+ */
+static int get_piece(QEMUFile *f, uint8_t *piece)
+{
+    g_autofree uint8_t *packed = NULL;
+    uint32_t raw = qemu_get_be32(f);
+    uint32_t size = raw ? qemu_get_be32(f) : 0;
+
+    if (!raw || qemu_file_get_error(f)) {
+        return qemu_file_get_error(f);
+    }
+    if (raw > PAGE_HEAT_PIECE || size > PAGE_HEAT_PACKED) {
+        return -EINVAL;
+    }
+    packed = g_malloc(size);
+    if (qemu_get_buffer(f, packed, size) != size) {
+        return qemu_file_get_error(f) ?: -EINVAL;
+    }
+    return page_heat_inflate(packed, size, piece, raw) ? raw : -EINVAL;
+}
+
 /* A TiB can have some 100 million runs: let others have the BQL, too. */
 static void let_main_loop_run(void)
 {
@@ -262,25 +295,11 @@ static int get_ages(QEMUFile *f, PageHeat *heat, RAMBlock *late,
                     unsigned young, PageHeatCoder *coder)
 {
     g_autofree uint8_t *piece = g_malloc(PAGE_HEAT_PIECE);
-    g_autofree uint8_t *packed = g_malloc(PAGE_HEAT_PACKED);
-    uint32_t raw, size;
+    int raw;
 
-    while ((raw = qemu_get_be32(f))) {
+    while ((raw = get_piece(f, piece)) > 0) {
         const uint8_t *p = piece;
 
-        size = qemu_get_be32(f);
-        if (qemu_file_get_error(f)) {
-            break;
-        }
-        if (raw > PAGE_HEAT_PIECE || size > PAGE_HEAT_PACKED) {
-            return -EINVAL;
-        }
-        if (qemu_get_buffer(f, packed, size) != size) {
-            return qemu_file_get_error(f) ?: -EINVAL;
-        }
-        if (!page_heat_inflate(packed, size, piece, raw)) {
-            return -EINVAL;
-        }
         while (p < piece + raw) {
             PageHeatRun run;
 
@@ -296,11 +315,30 @@ static int get_ages(QEMUFile *f, PageHeat *heat, RAMBlock *late,
         }
         let_main_loop_run();
     }
-    return qemu_file_get_error(f);
+    return raw;
+}
+
+/* What was learned, for @heat unless that is NULL. */
+static int get_past(QEMUFile *f, PageHeat *heat, const PageHeatHistory *history)
+{
+    g_autofree uint8_t *piece = g_malloc(PAGE_HEAT_PIECE);
+    g_autofree PageHeatPast *past = g_new(PageHeatPast, 1);
+    int raw = get_piece(f, piece);
+
+    if (raw <= 0) {
+        return raw;
+    }
+    if (!page_heat_get_past(piece, piece + raw, past)) {
+        return -EINVAL;
+    }
+    if (heat) {
+        PAGE_HEAT_GET_CLASS(heat)->warm_past(heat, history, past);
+    }
+    return 0;
 }
 
 /* @name: of the memory block, if it is known by then */
-static int get_block(QEMUFile *f, char *name)
+static int get_block(QEMUFile *f, int version, char *name)
 {
     PageHeatHistory history;
     PageHeatCoder coder = { };
@@ -337,6 +375,9 @@ static int get_block(QEMUFile *f, char *name)
     }
     ret = get_ages(f, heat, block && needs_room(block) ? block : NULL,
                    page_heat_young(&history), &coder);
+    if (!ret && version >= 2) {
+        ret = get_past(f, heat, &history);
+    }
     if (heat) {
         if (!ret) {
             PAGE_HEAT_GET_CLASS(heat)->warm_end(heat);
@@ -356,7 +397,7 @@ static int load_state(QEMUFile *f, void *opaque, int version_id)
     int more, ret = 0;
 
     while (!ret && (more = qemu_get_byte(f)) == 1) {
-        ret = get_block(f, name);
+        ret = get_block(f, version_id, name);
     }
     if (!ret) {
         ret = more ? -EINVAL : qemu_file_get_error(f);
@@ -392,5 +433,5 @@ static const SaveVMHandlers handlers = {
 
 void page_heat_stream_init(void)
 {
-    register_savevm_live("page-heat", 0, 1, &handlers, NULL);
+    register_savevm_live("page-heat", 0, 2, &handlers, NULL);
 }

@@ -585,6 +585,14 @@ bool rwp_evictor_catch_up(RwpEvictor *e, unsigned ms)
     return rwp_evict_return_wait(e->returns, ms);
 }
 
+void rwp_evictor_resume(RwpEvictor *e, const RwpPolicyPast *past)
+{
+    rwp_tracker_lock(e->em.tracker);
+    rwp_policy_resume(e->policy, past);
+    rwp_tracker_unlock(e->em.tracker);
+    trace_rwp_evictor_resume(e, past->epochs, past->minutes);
+}
+
 void rwp_evictor_stop(RwpEvictor *e)
 {
     RwpEvictRequest *request, *tmp;

@@ -10,6 +10,7 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/timer.h"
 #include "exec/cpu-common.h"
 #include "exec/memory.h"
 #include "migration/page-heat.h"
@@ -18,6 +19,7 @@
 #include "hw/rwp/step-aside.h"
 
 QEMU_BUILD_BUG_ON(PAGE_HEAT_AGE_MAX != RWP_AGE_LIMIT);
+QEMU_BUILD_BUG_ON(PAGE_HEAT_PAST_MAX != RWP_POLICY_HISTORY);
 
 /* Pages that are looked through before others get the lock. */
 #define WALK_PAGES (256 * 1024)
@@ -74,6 +76,34 @@ static bool heat_next_run(PageHeat *heat, uint64_t from, uint64_t end,
         .age = ages.age,
         .out = out,
     };
+    return true;
+}
+
+static bool heat_past(PageHeat *heat, PageHeatPast *past)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+    RwpTracker *tracker = rwp_backend_tracker(rwp);
+    g_autofree RwpPolicyPast *known = g_new(RwpPolicyPast, 1);
+
+    if (!tracker) {
+        return false;
+    }
+    rwp_tracker_lock(tracker);
+    rwp_policy_past(rwp_evictor_policy(rwp_backend_evictor(rwp)), known);
+    rwp_tracker_unlock(tracker);
+    if (known->interval_ns != rwp_backend_interval(rwp) * (int64_t)SCALE_MS) {
+        /* Nothing yet, or it was by an interval that is none any more. */
+        return false;
+    }
+
+    past->intervals = known->epochs;
+    past->ms = known->time_ns / SCALE_MS;
+    past->minutes = known->minutes;
+    for (unsigned i = 0; i < known->minutes; i++) {
+        past->minute[i].working_set = known->minute[i].working_set;
+        memcpy(past->minute[i].rate, known->minute[i].rate,
+               sizeof(known->minute[i].rate));
+    }
     return true;
 }
 
@@ -163,6 +193,29 @@ static void heat_warm_run(PageHeat *heat, const PageHeatRun *run)
     rwp_tracker_warm(rwp_backend_tracker(rwp), first, end - first, run->age);
 }
 
+static void heat_warm_past(PageHeat *heat, const PageHeatHistory *history,
+                           const PageHeatPast *past)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
+    g_autofree RwpPolicyPast *known = NULL;
+
+    if (history->page_size != page_size_of(rwp)) {
+        /* More or less comes back with a page of another size. */
+        return;
+    }
+    known = g_new(RwpPolicyPast, 1);
+    known->interval_ns = history->interval_ms * (int64_t)SCALE_MS;
+    known->time_ns = MIN(past->ms, INT64_MAX / SCALE_MS) * SCALE_MS;
+    known->epochs = past->intervals;
+    known->minutes = past->minutes;
+    for (unsigned i = 0; i < past->minutes; i++) {
+        known->minute[i].working_set = past->minute[i].working_set;
+        memcpy(known->minute[i].rate, past->minute[i].rate,
+               sizeof(known->minute[i].rate));
+    }
+    rwp_evictor_resume(rwp_backend_evictor(rwp), known);
+}
+
 static void heat_warm_end(PageHeat *heat)
 {
     RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
@@ -176,11 +229,13 @@ void rwp_heat_class_init(ObjectClass *oc)
 
     phc->history = heat_history;
     phc->next_run = heat_next_run;
+    phc->past = heat_past;
     phc->younger = heat_younger;
     phc->out = heat_out;
     phc->give_back = heat_give_back;
     phc->catch_up = heat_catch_up;
     phc->warm_begin = heat_warm_begin;
     phc->warm_run = heat_warm_run;
+    phc->warm_past = heat_warm_past;
     phc->warm_end = heat_warm_end;
 }

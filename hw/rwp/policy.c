@@ -62,12 +62,6 @@ typedef struct Slot {
     uint32_t promotions[AGES];
 } Slot;
 
-/* A past minute. */
-typedef struct Minute {
-    uint64_t working_set;
-    uint32_t rate[AGES];    /* promotions a minute of this age or more */
-} Minute;
-
 /* Tokens: @credit + max_rate * (time since @since_ns) - @used */
 typedef struct RateBucket {
     int64_t since_ns;
@@ -89,10 +83,11 @@ struct RwpPolicy {
     int64_t clock_ns;       /* the owner's at the last update */
     bool clock_known;
 
-    /* Since the last restart. */
+    /* Since the last restart, or what was resumed began. */
     int64_t interval_ns;    /* 0: not known yet */
-    int64_t start_ns;
+    int64_t start_ns;       /* may be below 0 */
     uint64_t epochs;
+    int64_t here_ns;        /* of that, when it began here */
 
     Slot *slot[SLOTS];      /* ring, the oldest at first_slot, no others */
     unsigned first_slot;
@@ -100,7 +95,7 @@ struct RwpPolicy {
     Span last_minute;       /* sum of the slots */
 
     Span minute;            /* in the making */
-    Minute *history[RWP_POLICY_HISTORY];    /* ring, allocated when needed */
+    RwpPolicyMinute *history[RWP_POLICY_HISTORY];   /* ring, made when needed */
     unsigned next_minute;
     unsigned minutes;
     unsigned age_by_history;
@@ -176,6 +171,7 @@ void rwp_policy_restart(RwpPolicy *policy)
 {
     policy->interval_ns = 0;
     policy->start_ns = policy->time_ns;
+    policy->here_ns = policy->time_ns;
     policy->epochs = 0;
     while (policy->slots) {
         drop_oldest_slot(policy);
@@ -287,7 +283,7 @@ static unsigned minutes_known(const RwpPolicy *policy)
 }
 
 /* One of them, 0 being the newest. */
-static const Minute *past_minute(const RwpPolicy *policy, unsigned i)
+static const RwpPolicyMinute *past_minute(const RwpPolicy *policy, unsigned i)
 {
     unsigned at = policy->next_minute + RWP_POLICY_HISTORY - 1 - i;
 
@@ -302,7 +298,7 @@ static void judge_history(RwpPolicy *policy)
     unsigned age = 0;
 
     for (unsigned i = 0; i < minutes; i++) {
-        const Minute *minute = past_minute(policy, i);
+        const RwpPolicyMinute *minute = past_minute(policy, i);
         uint64_t allowed = allowed_rate(policy, minute->working_set);
 
         count[best_age(minute->rate, aimed_rate(policy, allowed))]++;
@@ -386,24 +382,60 @@ static void slide_minute(RwpPolicy *policy, const Span *epoch)
     }
 }
 
+/* One more past minute, in place of the oldest one if there are enough. */
+static RwpPolicyMinute *new_minute(RwpPolicy *policy)
+{
+    RwpPolicyMinute **minute = &policy->history[policy->next_minute];
+
+    if (!*minute) {
+        *minute = g_new(RwpPolicyMinute, 1);
+    }
+    policy->next_minute = (policy->next_minute + 1) % RWP_POLICY_HISTORY;
+    policy->minutes = MIN(policy->minutes + 1, RWP_POLICY_HISTORY);
+    return *minute;
+}
+
 static void gather_minute(RwpPolicy *policy, const Span *epoch,
                           uint64_t working_set)
 {
-    Minute *minute;
+    RwpPolicyMinute *minute;
 
     span_add(&policy->minute, epoch);
     if (policy->minute.ns < MINUTE_NS) {
         return;
     }
-    if (!policy->history[policy->next_minute]) {
-        policy->history[policy->next_minute] = g_new(Minute, 1);
-    }
-    minute = policy->history[policy->next_minute];
+    minute = new_minute(policy);
     minute->working_set = working_set;
     rates_of(&policy->minute, minute->rate);
     policy->minute = (Span) { };
-    policy->next_minute = (policy->next_minute + 1) % RWP_POLICY_HISTORY;
-    policy->minutes = MIN(policy->minutes + 1, RWP_POLICY_HISTORY);
+    judge_history(policy);
+}
+
+void rwp_policy_past(const RwpPolicy *policy, RwpPolicyPast *past)
+{
+    past->interval_ns = policy->interval_ns;
+    past->time_ns = policy->time_ns - policy->start_ns;
+    past->epochs = policy->epochs;
+    past->minutes = policy->minutes;
+    for (unsigned i = 0; i < past->minutes; i++) {
+        past->minute[i] = *past_minute(policy, past->minutes - 1 - i);
+    }
+}
+
+void rwp_policy_resume(RwpPolicy *policy, const RwpPolicyPast *past)
+{
+    assert(past->minutes <= RWP_POLICY_HISTORY);
+    rwp_policy_restart(policy);
+    if (past->interval_ns <= 0) {
+        return;
+    }
+    policy->interval_ns = MIN(past->interval_ns, INTERVAL_MAX_NS);
+    /* Far from overflowing, whatever is told. */
+    policy->start_ns -= CLAMP(past->time_ns, 0, INT64_MAX / 2);
+    policy->epochs = MIN(past->epochs, UINT32_MAX);
+    for (unsigned i = 0; i < past->minutes; i++) {
+        *new_minute(policy) = past->minute[i];
+    }
     judge_history(policy);
 }
 
@@ -436,7 +468,8 @@ static bool learning(const RwpPolicy *policy)
     uint64_t ns = sat_mul(policy->config.learning_ms, MS_NS);
 
     return policy->epochs < RWP_POLICY_LEARN_EPOCHS ||
-           policy->time_ns - policy->start_ns < MAX(ns, MINUTE_NS);
+           policy->time_ns - policy->start_ns < ns ||
+           policy->time_ns - policy->here_ns < MINUTE_NS;
 }
 
 /* Could pages have been @age old for long enough? */
@@ -677,7 +710,7 @@ uint64_t rwp_policy_metadata(const RwpPolicy *policy)
     uint64_t bytes = sizeof(*policy) + policy->slots * sizeof(Slot);
 
     for (unsigned i = 0; i < RWP_POLICY_HISTORY; i++) {
-        bytes += policy->history[i] ? sizeof(Minute) : 0;
+        bytes += policy->history[i] ? sizeof(RwpPolicyMinute) : 0;
     }
     return bytes;
 }

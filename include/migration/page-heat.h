@@ -48,6 +48,24 @@ typedef struct PageHeatHistory {
     uint32_t interval_ms;   /* their length */
 } PageHeatHistory;
 
+/* Most past minutes that are told. */
+#define PAGE_HEAT_PAST_MAX 60
+
+/* How often memory that had been idle was accessed in a minute. */
+typedef struct PageHeatMinute {
+    uint64_t working_set;       /* pages */
+    /* Accesses to pages of this age or more, so they do not rise with it. */
+    uint32_t rate[PAGE_HEAT_AGE_MAX + 1];
+} PageHeatMinute;
+
+/* What was learned of that: from which age on a page is hardly missed. */
+typedef struct PageHeatPast {
+    uint64_t intervals;         /* that it was learned from */
+    uint64_t ms;                /* how long that took */
+    unsigned minutes;
+    PageHeatMinute minute[PAGE_HEAT_PAST_MAX];      /* the oldest first */
+} PageHeatPast;
+
 /* Neighbouring pages with the same answer. */
 typedef struct PageHeatRun {
     uint64_t offset;
@@ -76,6 +94,14 @@ struct PageHeatClass {
      */
     bool (*next_run)(PageHeat *heat, uint64_t from, uint64_t end,
                      PageHeatRun *run);
+
+    /*
+     * @past: what was learned from the accesses, by the intervals and of pages
+     * of the size that @history tells.  By any thread.
+     *
+     * Returns false if that is nothing.
+     */
+    bool (*past)(PageHeat *heat, PageHeatPast *past);
 
     /*
      * @younger: pages whose age is below @age, in bytes.  With the BQL; quick,
@@ -115,13 +141,17 @@ struct PageHeatClass {
      * migration knew of this memory, between load_setup and load_cleanup, with
      * the BQL.  @warm_begin forgets what was told before; the runs come in
      * ascending order and do not overlap, and their @out tells of the source.
-     * Tracking then starts with these ages.
+     * Tracking then starts with these ages.  @warm_past may come once in
+     * between, with the same history: what is to be evicted is decided by that
+     * then, too.
      *
      * @warm_begin returns false with an error if this history is of no use.
      */
     bool (*warm_begin)(PageHeat *heat, const PageHeatHistory *history,
                        Error **errp);
     void (*warm_run)(PageHeat *heat, const PageHeatRun *run);
+    void (*warm_past)(PageHeat *heat, const PageHeatHistory *history,
+                      const PageHeatPast *past);
     void (*warm_end)(PageHeat *heat);
 };
 

@@ -487,6 +487,69 @@ static void test_given_back(const void *data)
     unlink(file);
 }
 
+/* What is told of eviction by the other side of a migration. */
+static uint64_t evicted_there(QTestState *qts, const char **limit)
+{
+    g_autoptr(QDict) info = rwp_query(qts, "ram0");
+    QDict *evict = qdict_get_qdict(info, "eviction");
+
+    *limit = g_intern_string(qdict_get_str(evict, "limit"));
+    return qdict_get_int(evict, "evicted");
+}
+
+/*
+ * What was learned goes along, if the capability is on: what is cold goes as
+ * soon as a minute was seen there, too.
+ */
+static void test_goes_along(void)
+{
+    for (int heat = 0; heat < 2; heat++) {
+        g_autofree char *file = rwp_temp_name("migration");
+        g_autofree char *uri = g_strdup_printf("file:%s", file);
+        g_autofree char *args =
+            rwp_vm_args(rwp_memory("anon"), SIZE, "tracking=on," EPOCH
+                        ",min-age=600,evict=pageout");
+        int64_t start = 0;
+        const char *limit;
+        QTestState *to;
+        EvictGuest g;
+
+        if (!start_learned(&g, "")) {
+            return;
+        }
+        rwp_migration_capability(g.qts, "page-heat", heat);
+        rwp_migration_speed(g.qts, RWP_MIGRATION_FAST);
+        rwp_migrate(g.qts, uri);
+        rwp_wait_migration(g.qts, "completed");
+        evict_guest_stop(&g);
+
+        to = qtest_initf("%s -machine pit=off -incoming defer", args);
+        rwp_migration_capability(to, "page-heat", heat);
+        rwp_receive(to, uri);
+        rwp_wait_state(to, "ram0", "active");
+        for (int epoch = 0; epoch < 3; epoch++) {
+            for (unsigned page = 0; page < HOT; page++) {
+                qtest_readb(to, rwp_vm_base() + page * PAGE);
+            }
+            g_assert_cmpuint(evicted_there(to, &limit), ==, 0);
+            g_assert_cmpstr(limit, ==, "learning");
+            qtest_clock_step(to, EPOCH_S * 1000000000LL);
+            rwp_scan(to, "ram0");
+            if (heat && epoch) {
+                break;
+            }
+        }
+        while (heat && evicted_there(to, &limit) < SIZE - HOT * PAGE) {
+            rwp_deadline(&start, "eviction there");
+        }
+        g_assert_cmpuint(evicted_there(to, &limit), ==,
+                         heat ? SIZE - HOT * PAGE : 0);
+        g_assert_cmpstr(limit, ==, heat ? "min-age" : "learning");
+        qtest_quit(to);
+        unlink(file);
+    }
+}
+
 /*
  * The policy against a model that knows the whole trace
  */
@@ -759,6 +822,7 @@ int main(int argc, char **argv)
     rwp_qtest_add("/rwp/evict-policy/write-budget", test_write_budget);
     rwp_qtest_add("/rwp/evict-policy/host-pressure", test_host_pressure);
     rwp_qtest_add("/rwp/evict-policy/inhibited", test_inhibited);
+    rwp_qtest_add("/rwp/evict-policy/goes-along", test_goes_along);
     rwp_qtest_add("/rwp/evict-policy/trace", test_trace);
     return g_test_run();
 }

@@ -401,7 +401,7 @@ enum {
 static char *save_stream(RwpVm *from, const char *path, gsize *length,
                          char **section)
 {
-    const char header[] = "\x09page-heat\0\0\0\0\0\0\0\1";
+    const char header[] = "\x09page-heat\0\0\0\0\0\0\0\2";
     g_autofree char *uri = g_strdup_printf("file:%s", path);
     char *stream;
 
@@ -414,6 +414,60 @@ static char *save_stream(RwpVm *from, const char *path, gsize *length,
     *section += sizeof(header) - 1;
     g_assert_cmpmem(*section, 6, "\1\4ram0", 6);
     return stream;
+}
+
+/* Where what was learned is in a stream, and where all of it ends. */
+static char *find_past(char *section, char **end)
+{
+    char *at = section + AT_RAW;
+
+    while (ldl_be_p(at)) {
+        at += 4 + 4 + ldl_be_p(at + 4);
+    }
+    at += 4;
+    *end = at + 4 + (ldl_be_p(at) ? 4 + ldl_be_p(at + 4) : 0);
+    return at;
+}
+
+static void load_stream(const char *path, const char *stream, gsize length)
+{
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    QTestState *to = start_destination(rwp_memory("anon"), "tracking=on");
+
+    g_assert_true(g_file_set_contents(path, stream, length, NULL));
+    rwp_migration_capability(to, "page-heat", true);
+    rwp_receive(to, uri);
+    rwp_wait_state(to, "ram0", "active");
+    rwp_scan(to, "ram0");
+    g_assert_cmpuint(rwp_query_int(to, "ram0", "present"), ==, FILLED);
+    qtest_quit(to);
+}
+
+/* An older source tells less, a newer one what nobody here can know. */
+static void test_version(void)
+{
+    g_autofree char *path = rwp_temp_name("migration");
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    g_autofree char *args = rwp_vm_args(rwp_memory("anon"), SIZE, NULL);
+    RwpVm *from = start_source(rwp_memory("anon"));
+    g_autofree char *stream = NULL, *said = NULL;
+    char *section, *past, *end;
+    gsize length;
+
+    stream = save_stream(from, path, &length, &section);
+    rwp_vm_free(from);
+    section[-1] = 3;
+    g_assert_true(g_file_set_contents(path, stream, length, NULL));
+    said = rwp_start_fails("%s -global migration.page-heat=on -incoming %s",
+                           args, uri);
+    g_assert_nonnull(strstr(said, "unsupported version 3 for 'page-heat'"));
+
+    past = find_past(section, &end);
+    g_assert_cmpuint(ldl_be_p(past), >, 0);
+    section[-1] = 1;
+    memmove(past, end, stream + length - end);
+    load_stream(path, stream, length - (end - past));
+    unlink(path);
 }
 
 static void test_hostile(void)
@@ -442,7 +496,7 @@ static void test_hostile(void)
     g_autofree char *args = rwp_vm_args(rwp_memory("anon"), SIZE, NULL);
     RwpVm *from = start_source(rwp_memory("anon"));
     g_autofree char *stream = NULL;
-    char *section;
+    char *section, *past, *end;
     gsize length;
 
     stream = save_stream(from, path, &length, &section);
@@ -464,20 +518,24 @@ static void test_hostile(void)
         g_assert_nonnull(strstr(said, "page-heat"));
     }
 
+    /* Of what was learned: too long, or not what it says it is. */
+    past = find_past(section, &end);
+    for (int n = 0; n < 3; n++) {
+        const uint32_t lengths[] = { UINT32_MAX, 65536, 1 };
+        g_autofree char *told = g_memdup2(stream, length);
+        g_autofree char *said = NULL;
+
+        stl_be_p(told + (past - stream), lengths[n]);
+        g_assert_true(g_file_set_contents(path, told, length, NULL));
+        said = rwp_start_fails("%s -global migration.page-heat=on"
+                               " -incoming %s", args, uri);
+        g_assert_nonnull(strstr(said, "page-heat"));
+    }
+
     /* What cannot be is taken for what can. */
     stq_be_p(section + AT_INTERVALS, UINT64_MAX);
     stl_be_p(section + AT_INTERVAL, UINT32_MAX);
-    g_assert_true(g_file_set_contents(path, stream, length, NULL));
-    {
-        QTestState *to = start_destination(rwp_memory("anon"), "tracking=on");
-
-        rwp_migration_capability(to, "page-heat", true);
-        rwp_receive(to, uri);
-        rwp_wait_state(to, "ram0", "active");
-        rwp_scan(to, "ram0");
-        g_assert_cmpuint(rwp_query_int(to, "ram0", "present"), ==, FILLED);
-        qtest_quit(to);
-    }
+    load_stream(path, stream, length);
     unlink(path);
 }
 
@@ -545,10 +603,8 @@ static void test_room(const void *opaque)
     rwp_vm_scan(from);
     stream = save_stream(from, path, &length, &section);
     unlink(path);
-    for (rest = section + AT_RAW; ldl_be_p(rest);) {
-        rest += 4 + 4 + ldl_be_p(rest + 4);
-    }
-    rest += 4 + 1;          /* no more pieces, and no more blocks */
+    find_past(section, &rest);
+    rest++;                 /* no more blocks */
 
     to = start_destination(memory, "tracking=on");
     rwp_migration_capability(to, "page-heat", true);
@@ -595,6 +651,7 @@ int main(int argc, char **argv)
     rwp_qtest_add("/rwp/heat/nothing-known", test_nothing_known);
     rwp_qtest_add("/rwp/heat/off", test_off);
     rwp_qtest_add("/rwp/heat/snapshot", test_snapshot);
+    rwp_qtest_add("/rwp/heat/version", test_version);
     rwp_qtest_add("/rwp/heat/hostile", test_hostile);
     return g_test_run();
 }

@@ -1,5 +1,5 @@
 /*
- * The ages of pages as bytes: there and back, and what is not well-formed
+ * What is known of pages as bytes: there and back, and what is not well-formed
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -232,6 +232,119 @@ static void test_random_bytes(void)
     }
 }
 
+static PageHeatPast *random_past(void)
+{
+    PageHeatPast *past = g_new0(PageHeatPast, 1);
+
+    past->intervals = between(1, 1000000);
+    past->ms = between(0, 1000000) * between(1, 1000000);
+    past->minutes = one_in(5) ? 0 : between(1, PAGE_HEAT_PAST_MAX);
+    for (unsigned i = 0; i < past->minutes; i++) {
+        uint64_t rate = 0;
+
+        past->minute[i].working_set = between(0, 1000000) << between(0, 30);
+        for (int age = PAGE_HEAT_AGE_MAX; age >= 0; age--) {
+            rate += one_in(10) ? between(0, 1000000) : 0;
+            past->minute[i].rate[age] = rate;
+        }
+    }
+    return past;
+}
+
+static void assert_same_past(const PageHeatPast *a, const PageHeatPast *b)
+{
+    g_assert_cmpuint(a->intervals, ==, b->intervals);
+    g_assert_cmpuint(a->ms, ==, b->ms);
+    g_assert_cmpuint(a->minutes, ==, b->minutes);
+    for (unsigned i = 0; i < a->minutes; i++) {
+        g_assert_cmpuint(a->minute[i].working_set, ==,
+                         b->minute[i].working_set);
+        g_assert_cmpmem(a->minute[i].rate, sizeof(a->minute[i].rate),
+                        b->minute[i].rate, sizeof(b->minute[i].rate));
+    }
+}
+
+/* There and back; what is cut off, or has more behind it, is nothing. */
+static void test_past(void)
+{
+    g_autofree PageHeatPast *back = g_new0(PageHeatPast, 1);
+    g_autofree PageHeatPast *largest = g_new0(PageHeatPast, 1);
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+
+    for (int n = 0; n < 200; n++) {
+        g_autofree PageHeatPast *past = random_past();
+        g_autoptr(GByteArray) data = g_byte_array_new();
+        unsigned cut = between(0, 100);
+
+        page_heat_put_past(data, past);
+        g_assert_cmpuint(data->len, <=, PAGE_HEAT_PIECE);
+        g_assert_true(page_heat_get_past(data->data, data->data + data->len,
+                                         back));
+        assert_same_past(past, back);
+        for (guint size = 0; size < data->len; size += cut + 1) {
+            g_autofree uint8_t *part = g_memdup2(data->data, size);
+
+            g_assert_false(page_heat_get_past(part, part + size, back));
+        }
+        g_byte_array_append(data, (const uint8_t *)"", 1);
+        g_assert_false(page_heat_get_past(data->data, data->data + data->len,
+                                          back));
+    }
+
+    largest->intervals = UINT64_MAX;
+    largest->ms = UINT64_MAX;
+    largest->minutes = PAGE_HEAT_PAST_MAX;
+    for (unsigned i = 0; i < PAGE_HEAT_PAST_MAX; i++) {
+        largest->minute[i].working_set = UINT64_MAX;
+        memset(largest->minute[i].rate, 0xff, sizeof(largest->minute[i].rate));
+    }
+    page_heat_put_past(bytes, largest);
+    g_assert_cmpuint(bytes->len, <=, PAGE_HEAT_PIECE);
+    g_assert_true(page_heat_get_past(bytes->data, bytes->data + bytes->len,
+                                     back));
+    assert_same_past(largest, back);
+}
+
+static void test_past_format(void)
+{
+    static const uint8_t bytes[] = { 24, 0xac, 2, 1, 5, 3 };
+    g_autofree PageHeatPast *past = g_new0(PageHeatPast, 1);
+    g_autoptr(GByteArray) data = g_byte_array_new();
+
+    *past = (PageHeatPast) {
+        .intervals = 24, .ms = 300, .minutes = 1,
+        .minute[0] = { .working_set = 5 },
+    };
+    for (int age = 0; age <= PAGE_HEAT_AGE_MAX; age++) {
+        past->minute[0].rate[age] = 3;
+    }
+    page_heat_put_past(data, past);
+    g_assert_cmpmem(data->data, sizeof(bytes), bytes, sizeof(bytes));
+    g_assert_cmpuint(data->len, ==, sizeof(bytes) + PAGE_HEAT_AGE_MAX);
+    for (guint i = sizeof(bytes); i < data->len; i++) {
+        g_assert_cmpuint(data->data[i], ==, 0);
+    }
+}
+
+/* Too many minutes, or accesses. */
+static void test_past_hostile(void)
+{
+    g_autofree PageHeatPast *past = g_new0(PageHeatPast, 1);
+    static const char over[] = "\x01\x01\x01\0\xff\xff\xff\xff\x0f\x01";
+    static const char many[] = "\x01\x01\x3d";
+    uint8_t zeros[PAGE_HEAT_PIECE] = { };
+
+    memcpy(zeros, many, sizeof(many) - 1);
+    for (size_t size = 0; size < sizeof(zeros); size++) {
+        g_assert_false(page_heat_get_past(zeros, zeros + size, past));
+    }
+    memset(zeros, 0, sizeof(zeros));
+    memcpy(zeros, over, sizeof(over) - 1);
+    for (size_t size = 0; size < sizeof(zeros); size++) {
+        g_assert_false(page_heat_get_past(zeros, zeros + size, past));
+    }
+}
+
 /* Deflated to a piece of another length than was said: smaller or larger. */
 static void test_inflate(void)
 {
@@ -273,6 +386,9 @@ int main(int argc, char **argv)
     g_test_add_func("/page-heat/code/truncated", test_truncated);
     g_test_add_func("/page-heat/code/hostile", test_hostile);
     g_test_add_func("/page-heat/code/random-bytes", test_random_bytes);
+    g_test_add_func("/page-heat/code/past", test_past);
+    g_test_add_func("/page-heat/code/past-format", test_past_format);
+    g_test_add_func("/page-heat/code/past-hostile", test_past_hostile);
     g_test_add_func("/page-heat/code/inflate", test_inflate);
     return g_test_run();
 }

@@ -51,6 +51,117 @@ static void test_learning(void)
     g_assert_cmpuint(fed->decision.cold_age, ==, 24);
 }
 
+/* Some minutes that differ, for the policy to choose by. */
+static void run_varied(Fed *fed, unsigned epochs)
+{
+    while (epochs--) {
+        for (unsigned age = 0; age < 40; age++) {
+            fed->promotions[age] = (fed->sample.now_ns / SECOND * 7 + age) %
+                                   97 < 3 ? 50 * age : 0;
+        }
+        fed_run(fed, 1);
+    }
+}
+
+/*
+ * What one has learned another one goes on from: it decides as the first one
+ * would have done, but not before it has seen a minute by itself.
+ */
+static void test_resume(void)
+{
+    RwpPolicyConfig config = defaults();
+    g_autoptr(Fed) here = fed_new(&config, 10 * SECOND);
+    g_autoptr(Fed) there = fed_new(&config, 10 * SECOND);
+    g_autoptr(Fed) other = fed_new(&config, 10 * SECOND);
+    g_autofree RwpPolicyPast *past = g_new0(RwpPolicyPast, 1);
+    g_autofree RwpPolicyPast *again = g_new0(RwpPolicyPast, 1);
+
+    rwp_policy_past(here->policy, past);
+    g_assert_cmpint(past->interval_ns, ==, 0);
+    g_assert_cmpuint(past->minutes, ==, 0);
+
+    /* Its minutes are not all in the same place any more. */
+    run_varied(here, 500);
+    fed_run(here, 50);
+    rwp_policy_past(here->policy, past);
+    g_assert_cmpint(past->interval_ns, ==, 10 * SECOND);
+    g_assert_cmpuint(past->epochs, ==, 550);
+    g_assert_cmpint(past->time_ns, ==, 5490 * SECOND);
+    g_assert_cmpuint(past->minutes, ==, RWP_POLICY_HISTORY);
+
+    fed_run(there, 3);
+    rwp_policy_resume(there->policy, past);
+    rwp_policy_past(there->policy, again);
+    g_assert_cmpmem(past, sizeof(*past), again, sizeof(*again));
+    for (unsigned age = 0; age <= RWP_POLICY_NONE; age += 10) {
+        RwpPolicyWhatIf a, b;
+
+        rwp_policy_what_if(here->policy, here->idle, age, &a);
+        rwp_policy_what_if(there->policy, here->idle, age, &b);
+        g_assert_cmpmem(&a, sizeof(a), &b, sizeof(b));
+    }
+    fed_run(here, 5);
+    fed_run(there, 5);
+    check_stopped(there, RWP_POLICY_LIMIT_LEARNING);
+    fed_run(here, 1);
+    fed_run(there, 1);
+    g_assert_cmpuint(here->decision.cold_age, !=, RWP_POLICY_NONE);
+    g_assert_cmpuint(here->decision.cold_age, >, 12);
+    g_assert_cmpuint(there->decision.cold_age, ==, here->decision.cold_age);
+    g_assert_cmpint(there->decision.limit, ==, here->decision.limit);
+
+    /* What the guest does there counts at once. */
+    there->promotions[there->decision.cold_age] = 100000;
+    fed_run(there, 1);
+    g_assert_cmpuint(there->decision.cold_age, >, here->decision.cold_age);
+
+    /* Ages of another interval mean something else. */
+    other->sample.interval_ns = 5 * SECOND;
+    rwp_policy_resume(other->policy, past);
+    fed_run(other, 1);
+    rwp_policy_past(other->policy, again);
+    g_assert_cmpuint(again->epochs, ==, 1);
+    g_assert_cmpuint(again->minutes, ==, 0);
+    fed_run(other, 46);
+    check_stopped(other, RWP_POLICY_LIMIT_LEARNING);
+}
+
+/* Too little was learned there to decide here, or more than there can be. */
+static void test_resume_bounds(void)
+{
+    RwpPolicyConfig config = defaults();
+    g_autoptr(Fed) fed = fed_new(&config, 10 * SECOND);
+    g_autofree RwpPolicyPast *past = g_new0(RwpPolicyPast, 1);
+
+    past->interval_ns = 10 * SECOND;
+    past->epochs = 10;
+    past->time_ns = 100 * SECOND;
+    rwp_policy_resume(fed->policy, past);
+    fed_run(fed, 13);
+    check_stopped(fed, RWP_POLICY_LIMIT_LEARNING);
+    fed_run(fed, 1);
+    g_assert_cmpuint(fed->decision.cold_age, ==, 12);
+
+    past->epochs = UINT64_MAX;
+    past->time_ns = INT64_MAX;
+    past->minutes = 1;
+    past->minute[0].working_set = UINT64_MAX;
+    rwp_policy_resume(fed->policy, past);
+    fed_run(fed, 7);
+    g_assert_cmpuint(fed->decision.cold_age, ==, 12);
+    memset(past->minute[0].rate, 0xff, sizeof(past->minute[0].rate));
+    past->minute[0].working_set = 1;
+    rwp_policy_resume(fed->policy, past);
+    fed_run(fed, 7);
+    check_stopped(fed, RWP_POLICY_LIMIT_REFAULT_TARGET);
+
+    past->interval_ns = -1;
+    past->time_ns = INT64_MIN;
+    rwp_policy_resume(fed->policy, past);
+    fed_run(fed, 23);
+    check_stopped(fed, RWP_POLICY_LIMIT_LEARNING);
+}
+
 static void test_min_age(void)
 {
     RwpPolicyConfig config = defaults();
@@ -591,6 +702,8 @@ int main(int argc, char **argv)
 
     g_test_add_func("/rwp/policy/defaults", test_defaults);
     g_test_add_func("/rwp/policy/learning", test_learning);
+    g_test_add_func("/rwp/policy/resume", test_resume);
+    g_test_add_func("/rwp/policy/resume-bounds", test_resume_bounds);
     g_test_add_func("/rwp/policy/min-age", test_min_age);
     g_test_add_func("/rwp/policy/known-ages", test_known_ages);
     g_test_add_func("/rwp/policy/target", test_target);

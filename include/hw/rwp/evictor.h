@@ -109,6 +109,13 @@ bool rwp_evictor_give_back(RwpEvictor *evictor, uint64_t first, uint64_t count);
  */
 bool rwp_evictor_catch_up(RwpEvictor *evictor, unsigned ms);
 
+/*
+ * rwp_evictor_resume: what was learned elsewhere of what the memory is going to
+ * hold.  Between rwp_tracker_warm_begin() and rwp_tracker_warm_end(); when the
+ * ages are forgotten, so is this.
+ */
+void rwp_evictor_resume(RwpEvictor *evictor, const RwpPolicyPast *past);
+
 /* rwp_evictor_stop: join the thread; what was asked for by hand ends. */
 void rwp_evictor_stop(RwpEvictor *evictor);
 

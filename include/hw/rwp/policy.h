@@ -55,6 +55,10 @@
  * A change of the interval makes ages mean something else: the policy forgets
  * all but its budgets, and learns again.
  *
+ * What one policy has learned another one can go on from, for the same guest
+ * elsewhere.  It waits for a minute of its own then: what the guest does now
+ * is not in anybody's past.
+ *
  * Counts beyond 2^50 are taken as 2^50, promotions beyond 2^32 - 1 a second of
  * one age, or a minute of an age or more, as that; other sums saturate.
  * Nothing here locks: the owner serialises all calls.  Memory: 0.8 KiB for each
@@ -213,6 +217,22 @@ typedef struct RwpPolicyWhatIf {
     unsigned minutes;           /* how many there are; if 0, the above is 0 */
 } RwpPolicyWhatIf;
 
+/* A past minute. */
+typedef struct RwpPolicyMinute {
+    uint64_t working_set;       /* pages */
+    /* Accesses a minute to pages of this age or more, parts rounded up. */
+    uint32_t rate[RWP_AGE_LIMIT + 1];
+} RwpPolicyMinute;
+
+/* What was learned since the last restart. */
+typedef struct RwpPolicyPast {
+    int64_t interval_ns;        /* 0: nothing, and then there are no minutes */
+    int64_t time_ns;            /* how long that took */
+    uint64_t epochs;
+    unsigned minutes;           /* that are complete */
+    RwpPolicyMinute minute[RWP_POLICY_HISTORY];     /* the oldest first */
+} RwpPolicyPast;
+
 /* rwp_policy_config_init: the defaults, with @page_size as evict_unit. */
 void rwp_policy_config_init(RwpPolicyConfig *config, uint64_t page_size);
 
@@ -234,6 +254,15 @@ void rwp_policy_configure(RwpPolicy *policy, const RwpPolicyConfig *config);
  * and written still counts.
  */
 void rwp_policy_restart(RwpPolicy *policy);
+
+/* rwp_policy_past: what was learned is copied to @past. */
+void rwp_policy_past(const RwpPolicy *policy, RwpPolicyPast *past);
+
+/*
+ * rwp_policy_resume: as a restart, but the policy knows what is in @past, of
+ * pages of the same size.  The rates in a minute must not rise with the age.
+ */
+void rwp_policy_resume(RwpPolicy *policy, const RwpPolicyPast *past);
 
 /* rwp_policy_update: an epoch has ended: take @sample, fill @decision. */
 void rwp_policy_update(RwpPolicy *policy, const RwpPolicySample *sample,
