@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/host-utils.h"
 #include "qemu/units.h"
 #include "page-heat-push.h"
 
@@ -34,17 +35,27 @@ typedef struct Descent {
     uint64_t run_end;       /* up to which all of the rest is in the band */
 } Descent;
 
-/* How far all were. */
-typedef struct HotWalk {
+/* How far all of a band were. */
+typedef struct BandWalk {
     unsigned age;           /* the youngest of the band */
     Descent descent;
-} HotWalk;
+} BandWalk;
+
+/* 0, 1, 2, 3, 4 to 7, ... 128 to 255; and what is not hot. */
+#define BANDS 10
+#define NO_BAND BANDS
+QEMU_BUILD_BUG_ON(PAGE_HEAT_AGE_MAX > 255);
 
 struct PageHeatPush {
     const PageHeatPushOps *ops;
     void *opaque;
     unsigned hot_ages;      /* the most that a block has */
-    HotWalk hot;
+    BandWalk hot;           /* one band after the other */
+    BandWalk preferred;     /* without what is younger; if it is asked for */
+    bool prefers;
+    bool was_preferred[BANDS];  /* to its end */
+    uint8_t recent[PAGE_HEAT_PUSH_RECENT];  /* bands of pages asked for; ring */
+    unsigned next_recent;
     Descent asked[PAGE_HEAT_PUSH_ASKED];    /* the one asked for last first */
     unsigned nasked;
     Walker walkers[PAGE_HEAT_PUSH_WALKERS]; /* the one asked for last first */
@@ -52,6 +63,12 @@ struct PageHeatPush {
     unsigned nblocks;
     PageHeatPushBlock blocks[];
 };
+
+/* The number of the band that @age is of. */
+static unsigned band_of(unsigned age)
+{
+    return age < 4 ? age : 2 + 31 - clz32(age);
+}
 
 /* The youngest age that is older than the band beginning with @age. */
 static unsigned band_end(unsigned age)
@@ -117,28 +134,37 @@ static uint64_t stretch_size(const PageHeatPush *push, unsigned nr)
 }
 
 /* To all of a block; to nothing if it has no heat. */
-static void enter_block(PageHeatPush *push, unsigned nr)
+static void enter_block(const PageHeatPush *push, BandWalk *walk, unsigned nr)
 {
     const PageHeatPushBlock *block = &push->blocks[nr];
-    bool some = block->hot_ages > push->hot.age;
+    bool some = block->hot_ages > walk->age;
 
-    push->hot.descent = descend(nr, 0, some ? block->length : 0,
-                                stretch_size(push, nr));
+    walk->descent = descend(nr, 0, some ? block->length : 0,
+                            stretch_size(push, nr));
+}
+
+static BandWalk *current_walk(PageHeatPush *push)
+{
+    return push->prefers ? &push->preferred : &push->hot;
 }
 
 /* The stretch below, or the next block, or the next band. */
 static void walk_on(PageHeatPush *push)
 {
-    unsigned next = push->hot.descent.block + 1;
+    BandWalk *walk = current_walk(push);
+    unsigned next = walk->descent.block + 1;
 
-    if (next_stretch(&push->hot.descent)) {
+    if (next_stretch(&walk->descent)) {
         return;
     }
     if (next < push->nblocks) {
-        enter_block(push, next);
+        enter_block(push, walk, next);
+    } else if (push->prefers) {
+        push->was_preferred[band_of(walk->age)] = true;
+        push->prefers = false;
     } else {
-        push->hot.age = band_end(push->hot.age);
-        enter_block(push, 0);
+        walk->age = band_end(walk->age);
+        enter_block(push, walk, 0);
     }
 }
 
@@ -159,7 +185,8 @@ static void asked_on(PageHeatPush *push)
  */
 static void look_at_run(PageHeatPush *push, Descent *descent)
 {
-    unsigned ages = MIN(band_end(push->hot.age),
+    const BandWalk *walk = current_walk(push);
+    unsigned ages = MIN(band_end(walk->age),
                         push->blocks[descent->block].hot_ages);
     PageHeatRun run;
 
@@ -170,7 +197,7 @@ static void look_at_run(PageHeatPush *push, Descent *descent)
     }
 
     descent->run_end = run.offset + run.length;
-    if (run.age < ages) {
+    if (run.age < ages && !(push->prefers && run.age < walk->age)) {
         descent->rest.from = run.offset;
     } else {
         descent->rest.from = descent->run_end;
@@ -182,7 +209,8 @@ static bool next_hot(PageHeatPush *push, unsigned *block, uint64_t *offset)
     unsigned looks = 0;
 
     while (push->hot.age < push->hot_ages) {
-        Descent *descent = push->nasked ? &push->asked[0] : &push->hot.descent;
+        Descent *descent = push->nasked ? &push->asked[0]
+                                        : &current_walk(push)->descent;
         Range in_band = { descent->rest.from, descent->run_end };
 
         if (take_unsent(push, descent->block, &in_band, offset)) {
@@ -277,6 +305,43 @@ static void note_asked(PageHeatPush *push, unsigned nr, uint64_t page)
     push->asked[0] = descent;
 }
 
+/* The band of @page, or NO_BAND. */
+static unsigned band_of_page(PageHeatPush *push, unsigned nr, uint64_t page)
+{
+    const PageHeatPushBlock *block = &push->blocks[nr];
+    PageHeatRun run;
+
+    if (!block->hot_ages ||
+        !push->ops->next_run(push->opaque, nr, page, page + block->page_size,
+                             &run) || run.age >= block->hot_ages) {
+        return NO_BAND;
+    }
+    return band_of(run.age);
+}
+
+/* If nearly all that is asked for is of one older band, that one comes next. */
+static void note_band(PageHeatPush *push, unsigned band)
+{
+    unsigned age = band < 4 ? band : 1u << (band - 2);
+    unsigned same = 0;
+
+    push->recent[push->next_recent] = band;
+    push->next_recent = (push->next_recent + 1) % PAGE_HEAT_PUSH_RECENT;
+    for (unsigned i = 0; i < PAGE_HEAT_PUSH_RECENT; i++) {
+        same += push->recent[i] == band;
+    }
+    if (same < PAGE_HEAT_PUSH_SAME || band == NO_BAND ||
+        age <= push->hot.age || push->was_preferred[band] ||
+        (push->prefers && push->preferred.age == age)) {
+        return;
+    }
+
+    push->prefers = true;
+    push->preferred.age = age;
+    enter_block(push, &push->preferred, 0);
+    push->nasked = 0;
+}
+
 void page_heat_push_asked(PageHeatPush *push, unsigned nr, uint64_t offset)
 {
     const PageHeatPushBlock *block = &push->blocks[nr];
@@ -299,6 +364,7 @@ void page_heat_push_asked(PageHeatPush *push, unsigned nr, uint64_t offset)
     memmove(push->walkers + 1, push->walkers, i * sizeof(Walker));
     push->walkers[0] = walker;
 
+    note_band(push, band_of_page(push, nr, page));
     if (block->hot_ages) {
         note_asked(push, nr, page);
     }
@@ -308,8 +374,11 @@ void page_heat_push_restart(PageHeatPush *push)
 {
     push->nwalkers = 0;
     push->nasked = 0;
+    push->prefers = false;
+    memset(push->was_preferred, 0, sizeof(push->was_preferred));
+    memset(push->recent, NO_BAND, sizeof(push->recent));
     push->hot.age = 0;
-    enter_block(push, 0);
+    enter_block(push, &push->hot, 0);
 }
 
 PageHeatPush *page_heat_push_new(const PageHeatPushBlock *blocks,

@@ -18,7 +18,11 @@
  *    are of the band go first, those after it before those in front of it; the
  *    stretch that was asked for last before others.  Ages are often those of
  *    huge pages, and many of these were only touched here and there: it is
- *    those that are waited for again and again that the guest really uses;
+ *    those that are waited for again and again that the guest really uses.
+ *
+ *    And where nearly all that is asked for is of one older band, that one goes
+ *    first, without what is younger: a guest that goes round in its memory
+ *    comes to those pages next that it left alone for longest;
  *
  * 2. the neighbourhood of the pages that were asked for most recently: first
  *    PAGE_HEAT_PUSH_AHEAD bytes after them, then PAGE_HEAT_PUSH_BEHIND bytes
@@ -53,6 +57,10 @@
 
 /* Stretches that are remembered because a page of them was asked for. */
 #define PAGE_HEAT_PUSH_ASKED 16
+
+/* Of so many requests, the newest ones, so many must be of one band. */
+#define PAGE_HEAT_PUSH_RECENT 16
+#define PAGE_HEAT_PUSH_SAME 12
 
 #define PAGE_HEAT_PUSH_LOOKS 256
 
