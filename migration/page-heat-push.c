@@ -364,6 +364,10 @@ void page_heat_push_asked(PageHeatPush *push, unsigned nr, uint64_t offset)
     memmove(push->walkers + 1, push->walkers, i * sizeof(Walker));
     push->walkers[0] = walker;
 
+    if (push->hot.age >= push->hot_ages) {
+        /* No hot page is left whose turn that could change. */
+        return;
+    }
     note_band(push, band_of_page(push, nr, page));
     if (block->hot_ages) {
         note_asked(push, nr, page);
