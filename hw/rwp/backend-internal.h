@@ -24,6 +24,7 @@ struct RwpBackend {
     OnOffAuto tracking;
     uint32_t interval_ms;
     bool thp;
+    bool split_thp;
     EvictionEngine engine;
     RwpEvictConfig evict;       /* but for its engine */
 

@@ -281,6 +281,19 @@ static bool rwp_backend_alloc(HostMemoryBackend *backend, Error **errp)
     return true;
 }
 
+/* Can split-thp=@split be for this backend? */
+static bool check_split_thp(RwpBackend *rwp, bool split, Error **errp)
+{
+    if (split && !rwp_backend_thp(rwp)) {
+        error_setg(errp, "property 'split-thp' of " TYPE_MEMORY_BACKEND_RWP
+                   " '%s' cannot be 'on': the memory has no transparent huge"
+                   " pages; that takes 'thp' on, 'share' and 'hugetlb' off",
+                   rwp_backend_id(rwp));
+        return false;
+    }
+    return true;
+}
+
 static void rwp_backend_complete(UserCreatable *uc, Error **errp)
 {
     ERRP_GUARD();
@@ -292,6 +305,9 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
 
     /* Before memory is asked for, which may fail for another reason. */
     if (!rwp_backend_allow_eviction(rwp, rwp->engine, errp)) {
+        return;
+    }
+    if (!check_split_thp(rwp, rwp->split_thp, errp)) {
         return;
     }
     if (rwp->tracking == ON_OFF_AUTO_ON && !check_kind(rwp, &err)) {
@@ -322,6 +338,7 @@ static void rwp_backend_complete(UserCreatable *uc, Error **errp)
     rwp->tracker = rwp_tracker_new(rwp_backend_id(rwp), &memory,
                                    tracker_failed, rwp);
     rwp_tracker_set_interval(rwp->tracker, rwp->interval_ms);
+    rwp_tracker_set_split(rwp->tracker, rwp->split_thp);
     rwp_tracker_set_running(rwp->tracker, runstate_is_running());
     rwp_backend_evict_init(rwp, &memory);
     rwp->failed_bh = qemu_bh_new(report_failure, rwp);
@@ -545,6 +562,25 @@ static void rwp_backend_set_thp(Object *obj, bool value, Error **errp)
     MEMORY_BACKEND_RWP(obj)->thp = value;
 }
 
+static bool rwp_backend_get_split_thp(Object *obj, Error **errp)
+{
+    return MEMORY_BACKEND_RWP(obj)->split_thp;
+}
+
+static void rwp_backend_set_split_thp(Object *obj, bool value, Error **errp)
+{
+    RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
+
+    /* Before the object is complete, what it takes may still be to come. */
+    if (rwp->complete && !check_split_thp(rwp, value, errp)) {
+        return;
+    }
+    rwp->split_thp = value;
+    if (rwp->tracker) {
+        rwp_tracker_set_split(rwp->tracker, value);
+    }
+}
+
 static void rwp_backend_instance_init(Object *obj)
 {
     RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
@@ -589,6 +625,12 @@ static void rwp_backend_class_init(ObjectClass *oc, void *data)
     object_class_property_set_description(oc, "thp",
         "Let transparent huge pages back private memory (off: see every page"
         " by itself)");
+    object_class_property_add_bool(oc, "split-thp", rwp_backend_get_split_thp,
+                                   rwp_backend_set_split_thp);
+    object_class_property_set_description(oc, "split-thp",
+        "Split transparent huge pages that are accessed, to see every page of"
+        " them by itself (can be changed at any time; what is split stays"
+        " so)");
     rwp_evict_properties_add(oc);
     rwp_heat_class_init(oc);
 }

@@ -53,6 +53,7 @@ struct RwpTracker {
     bool running;
     bool blind;                 /* the next pass must be a blind one */
     uint32_t interval_ms;
+    bool split;                 /* huge pages that are accessed */
     /* Host clock: when the last pass ended, later by what it stood still */
     int64_t last_pass_ns;
     int64_t stopped_ns;         /* host clock: when the guest stopped last */

@@ -255,6 +255,30 @@ static uint64_t record_regions(RwpTracker *t, int nr, size_t *nr_ranges,
     return accessed;
 }
 
+/*
+ * Split the huge pages among the first @nr of t->regions.  The kernel does so
+ * when only a part of one is armed.
+ */
+static int split_regions(RwpTracker *t, int nr, RwpScanCost *cost)
+{
+    for (const struct page_region *r = t->regions; r < t->regions + nr; r++) {
+        RwpPageRange pages = region_pages(t, r, true);
+        uint64_t end = pages.first + pages.count;
+
+        if (!region_is_huge(t, r)) {
+            continue;
+        }
+        for (uint64_t at = pages.first; at < end; at += RWP_EXTENT_PAGES) {
+            int ret = arm_range(t, &(RwpPageRange) { at, 1 }, cost);
+
+            if (ret < 0) {
+                return ret;
+            }
+        }
+    }
+    return 0;
+}
+
 /* Arm the first @nr of t->ranges, and take them out. */
 static int arm_ranges(RwpTracker *t, size_t nr, size_t *nr_ranges,
                       RwpScanCost *cost)
@@ -306,16 +330,23 @@ static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
     bool more;
 
     do {
-        int ret = scan_pages(t, &scan, page, end, may_arm - accessed, cost,
-                             &page);
+        int nr = scan_pages(t, &scan, page, end, may_arm - accessed, cost,
+                            &page);
+        int ret = 0;
 
+        if (nr < 0) {
+            return nr;
+        }
+        scan_ns += lap(&mark_ns);
+        accessed += record_regions(t, nr, &nr_ranges, &page);
+        record_ns += lap(&mark_ns);
+
+        if (t->split) {
+            ret = split_regions(t, nr, cost);
+        }
         if (ret < 0) {
             return ret;
         }
-        scan_ns += lap(&mark_ns);
-        accessed += record_regions(t, ret, &nr_ranges, &page);
-        record_ns += lap(&mark_ns);
-
         more = page < end && accessed < may_arm;
         ret = arm_ranges(t, nr_ranges - (more && nr_ranges), &nr_ranges, cost);
         if (ret < 0) {

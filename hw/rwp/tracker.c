@@ -306,6 +306,13 @@ void rwp_tracker_set_interval(RwpTracker *t, uint32_t ms)
     tracker_unlock(t);
 }
 
+void rwp_tracker_set_split(RwpTracker *t, bool split)
+{
+    tracker_lock(t);
+    t->split = split;
+    tracker_unlock(t);
+}
+
 void rwp_tracker_set_running(RwpTracker *t, bool running)
 {
     int64_t now_ns = get_clock();

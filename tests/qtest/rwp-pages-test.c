@@ -8,6 +8,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "rwp-ages.h"
 #include "rwp-qtest.h"
 #include "rwp-vm.h"
 
@@ -230,6 +231,77 @@ static void test_prealloc(const void *data)
     rwp_vm_free(vm);
 }
 
+static void set_split(RwpVm *vm, bool split)
+{
+    qtest_qmp_assert_success(vm->qts, "{ 'execute': 'qom-set',"
+                             " 'arguments': { 'path': '/objects/ram0',"
+                             " 'property': 'split-thp', 'value': %i } }",
+                             split);
+}
+
+/* The number of pages that QEMU sees as huge ones. */
+static uint64_t count_huge(RwpVm *vm)
+{
+    g_autoptr(RwpAges) ages = rwp_export(vm->qts, vm->id);
+    uint64_t step = vm->memory->granule / vm->memory->page_size, n = 0;
+
+    for (uint64_t i = 0; i < ages->npages; i += step) {
+        n += ages->huge[i];
+    }
+    return n;
+}
+
+/*
+ * Huge pages that are accessed are seen by small pages one scan later, and
+ * their contents are as they were; others stay huge.
+ */
+static void test_split(const void *data)
+{
+    g_autoptr(RwpVm) vm = start(data);
+    uint64_t huge, nr_huge;
+
+    if (!vm) {
+        return;
+    }
+    huge = vm->granule;
+    rwp_vm_write(vm, 8 * MiB, vm->size - 8 * MiB);
+    qtest_writeq(vm->qts, vm->base + 10 * MiB + 12 * KiB, 0x1122334455667788);
+    rwp_vm_scan(vm);
+    nr_huge = count_huge(vm);
+    /* Before that there is what the board has put there. */
+    g_assert_cmpuint(nr_huge, >=, (vm->size - 8 * MiB) / huge);
+
+    /* Without the property, one byte counts for all of a huge page. */
+    rwp_vm_write(vm, 10 * MiB, 1);
+    rwp_vm_scan(vm);
+
+    set_split(vm, true);
+    rwp_vm_write(vm, 10 * MiB, 1);
+    rwp_vm_read(vm, 20 * MiB - 1, 1);
+    rwp_vm_scan(vm);
+
+    rwp_vm_split(vm);
+    rwp_vm_write(vm, 10 * MiB, 1);
+    rwp_vm_read(vm, 10 * MiB + 12 * KiB, 1);
+    rwp_vm_read(vm, 20 * MiB - 1, 1);
+    rwp_vm_scan(vm);
+    g_assert_cmpuint(count_huge(vm), ==, nr_huge - 2);
+    rwp_vm_read(vm, 10 * MiB + huge - 1, 1);
+    rwp_vm_scan(vm);
+    rwp_vm_scan(vm);
+    g_assert_cmphex(qtest_readq(vm->qts, vm->base + 10 * MiB + 12 * KiB), ==,
+                    0x1122334455667788);
+    rwp_vm_touch(vm, 10 * MiB + 12 * KiB, 8);
+
+    /* What is split stays so, but nothing is any more. */
+    set_split(vm, false);
+    rwp_vm_write(vm, 30 * MiB, 1);
+    rwp_vm_scan(vm);
+    rwp_vm_write(vm, 30 * MiB, 1);
+    rwp_vm_scan(vm);
+    g_assert_cmpuint(count_huge(vm), ==, nr_huge - 2);
+}
+
 static const struct {
     const char *name;
     GTestDataFunc fn;
@@ -243,6 +315,7 @@ static const struct {
     { "random", test_random },
     { "prealloc", test_prealloc },
     { "oldest-age", test_oldest_age, "anon" },
+    { "split", test_split, "thp" },
 };
 
 int main(int argc, char **argv)

@@ -29,6 +29,9 @@ static void start_refused(const char *message, const char *object)
 static void test_start(void)
 {
     static const char * const intervals[] = { "0", "99", "86400001" };
+    static const char * const no_thp[] = {
+        "thp=off", "share=on", "hugetlb=on"
+    };
 
     for (size_t i = 0; i < ARRAY_SIZE(intervals); i++) {
         g_autofree char *object = g_strdup_printf("size=4M,interval=%s",
@@ -45,6 +48,15 @@ static void test_start(void)
     start_refused("'interval'", "size=4M,interval=4294967396");
     start_refused("'tracking'", "size=4M,tracking=maybe");
     start_refused("'thp'", "size=4M,thp=maybe");
+    start_refused("'split-thp'", "size=4M,split-thp=maybe");
+    for (size_t i = 0; i < ARRAY_SIZE(no_thp); i++) {
+        g_autofree char *object = g_strdup_printf("size=4M,split-thp=on,%s",
+                                                  no_thp[i]);
+
+        start_refused("property 'split-thp' of memory-backend-rwp 'ram0' cannot"
+                      " be 'on': the memory has no transparent huge pages; that"
+                      " takes 'thp' on, 'share' and 'hugetlb' off", object);
+    }
     start_refused("property 'size' of memory-backend-rwp doesn't take value"
                   " '0'", "size=0");
     start_refused("Parameter 'size' is missing", "tracking=off");
@@ -169,6 +181,10 @@ static void test_late(void)
                      " object is created", "{ 'execute': 'qom-set',"
                      " 'arguments': { 'path': '/objects/ram0',"
                      " 'property': 'thp', 'value': true } }");
+    rwp_assert_error(vm->qts, "property 'split-thp' of memory-backend-rwp"
+                     " 'ram0' cannot be 'on': ", "{ 'execute': 'qom-set',"
+                     " 'arguments': { 'path': '/objects/ram0',"
+                     " 'property': 'split-thp', 'value': true } }");
     rwp_assert_error(vm->qts, "property 'merge' of memory-backend-rwp cannot"
                      " be 'on': merged pages lose their access marks",
                      "{ 'execute': 'qom-set', 'arguments': {"

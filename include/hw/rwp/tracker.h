@@ -134,6 +134,13 @@ bool rwp_tracker_started(const RwpTracker *tracker);
 void rwp_tracker_hold(RwpTracker *tracker, bool detach);
 
 /*
+ * rwp_tracker_set_split: from now on (or no more), have the kernel map a huge
+ * page of private memory by small pages when it was accessed, so that its
+ * next ages are those of small pages.  What was split stays so.
+ */
+void rwp_tracker_set_split(RwpTracker *tracker, bool split);
+
+/*
  * rwp_tracker_release: scan again at every interval.  Registers the memory if
  * it was detached.  Returns false with an error, and still held, if that
  * fails.
