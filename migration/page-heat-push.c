@@ -41,8 +41,9 @@ typedef struct BandWalk {
     Descent descent;
 } BandWalk;
 
-/* 0, 1, 2, 3, 4 to 7, ... 128 to 255; and what is not hot. */
-#define BANDS 10
+/* 0, 1, ... 7, 8 to 15, 16 to 31, ... 128 to 255; and what is not hot. */
+#define SINGLE_AGES 8
+#define BANDS (SINGLE_AGES + 5)
 #define NO_BAND BANDS
 QEMU_BUILD_BUG_ON(PAGE_HEAT_AGE_MAX > 255);
 
@@ -67,13 +68,21 @@ struct PageHeatPush {
 /* The number of the band that @age is of. */
 static unsigned band_of(unsigned age)
 {
-    return age < 4 ? age : 2 + 31 - clz32(age);
+    return age < SINGLE_AGES ? age
+                             : SINGLE_AGES + clz32(SINGLE_AGES) - clz32(age);
+}
+
+/* The youngest age of a band. */
+static unsigned band_start(unsigned band)
+{
+    return band < SINGLE_AGES ? band
+                              : SINGLE_AGES << (band - SINGLE_AGES);
 }
 
 /* The youngest age that is older than the band beginning with @age. */
 static unsigned band_end(unsigned age)
 {
-    return age < 4 ? age + 1 : 2 * age;
+    return age < SINGLE_AGES ? age + 1 : 2 * age;
 }
 
 /*
@@ -319,17 +328,34 @@ static unsigned band_of_page(PageHeatPush *push, unsigned nr, uint64_t page)
     return band_of(run.age);
 }
 
-/* If nearly all that is asked for is of one older band, that one comes next. */
+/* How many of the newest requests are of a band. */
+static unsigned count_recent(const PageHeatPush *push, unsigned band)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < PAGE_HEAT_PUSH_RECENT; i++) {
+        n += push->recent[i] == band;
+    }
+    return n;
+}
+
+/*
+ * If nearly all that is asked for is of one older band, that one comes next,
+ * for as long as at least some of it is.
+ */
 static void note_band(PageHeatPush *push, unsigned band)
 {
-    unsigned age = band < 4 ? band : 1u << (band - 2);
-    unsigned same = 0;
+    unsigned age = band_start(band), same;
 
     push->recent[push->next_recent] = band;
     push->next_recent = (push->next_recent + 1) % PAGE_HEAT_PUSH_RECENT;
-    for (unsigned i = 0; i < PAGE_HEAT_PUSH_RECENT; i++) {
-        same += push->recent[i] == band;
+    if (push->prefers && count_recent(push, band_of(push->preferred.age)) <=
+                         PAGE_HEAT_PUSH_RECENT - PAGE_HEAT_PUSH_SAME) {
+        push->prefers = false;
+        /* There, only what is of that band was looked for. */
+        push->nasked = 0;
     }
+    same = count_recent(push, band);
     if (same < PAGE_HEAT_PUSH_SAME || band == NO_BAND ||
         age <= push->hot.age || push->was_preferred[band] ||
         (push->prefers && push->preferred.age == age)) {

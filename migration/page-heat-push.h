@@ -7,8 +7,8 @@
  * it was sent.  So pages are pushed in the order in which it is likely to touch
  * them:
  *
- * 1. hot pages, the youngest first.  Ages are told apart in bands: 0, 1, 2, 3,
- *    4 to 7, 8 to 15 and so on.  A band is walked by stretches of
+ * 1. hot pages, the youngest first.  Ages are told apart in bands: 0, 1 ... 7,
+ *    8 to 15, 16 to 31 and so on.  A band is walked by stretches of
  *    PAGE_HEAT_PUSH_STRETCH bytes from the end of a block to its start, and
  *    each of them upwards.  A guest that walks up its memory, as most do, thus
  *    meets what was pushed only once; if both went the same way it would be
@@ -22,7 +22,9 @@
  *
  *    And where nearly all that is asked for is of one older band, that one goes
  *    first, without what is younger: a guest that goes round in its memory
- *    comes to those pages next that it left alone for longest;
+ *    comes to those pages next that it left alone for longest.  It stops when
+ *    hardly any of that is asked for any more, for the band may have much in
+ *    it that the guest does not need;
  *
  * 2. the neighbourhood of the pages that were asked for most recently: first
  *    PAGE_HEAT_PUSH_AHEAD bytes after them, then PAGE_HEAT_PUSH_BEHIND bytes
@@ -58,7 +60,10 @@
 /* Stretches that are remembered because a page of them was asked for. */
 #define PAGE_HEAT_PUSH_ASKED 16
 
-/* Of so many requests, the newest ones, so many must be of one band. */
+/*
+ * Of so many requests, the newest ones, so many must be of one band that is to
+ * come first; and then more than what is left of them.
+ */
 #define PAGE_HEAT_PUSH_RECENT 16
 #define PAGE_HEAT_PUSH_SAME 12
 

@@ -287,8 +287,8 @@ static bool check_split_thp(RwpBackend *rwp, bool split, Error **errp)
     if (split && !rwp_backend_thp(rwp)) {
         error_setg(errp, "property 'split-thp' of " TYPE_MEMORY_BACKEND_RWP
                    " '%s' cannot be 'on': the memory has no transparent huge"
-                   " pages; that takes 'thp' on, 'share' and 'hugetlb' off",
-                   rwp_backend_id(rwp));
+                   " pages; that takes 'thp' on, 'share' and 'hugetlb' off"
+                   " when the object is created", rwp_backend_id(rwp));
         return false;
     }
     return true;
@@ -442,6 +442,11 @@ bool rwp_backend_thp(RwpBackend *rwp)
     /* Arming unmaps the huge pages of a shared file, unlike private ones. */
     return rwp->thp && !MEMORY_BACKEND(rwp)->share &&
            !MEMORY_BACKEND_MEMFD(rwp)->hugetlb;
+}
+
+bool rwp_backend_split_thp(RwpBackend *rwp)
+{
+    return rwp->split_thp;
 }
 
 void rwp_backend_suspend(RwpBackend *rwp, const char *reason, bool detach)

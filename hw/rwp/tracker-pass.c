@@ -256,8 +256,8 @@ static uint64_t record_regions(RwpTracker *t, int nr, size_t *nr_ranges,
 }
 
 /*
- * Split the huge pages among the first @nr of t->regions.  The kernel does so
- * when only a part of one is armed.
+ * Split the huge pages among the first @nr of t->regions, which are recorded.
+ * The kernel does so when only a part of one is armed.
  */
 static int split_regions(RwpTracker *t, int nr, RwpScanCost *cost)
 {
@@ -275,6 +275,7 @@ static int split_regions(RwpTracker *t, int nr, RwpScanCost *cost)
                 return ret;
             }
         }
+        rwp_age_map_set_huge(t->map, pages.first, pages.count, false);
     }
     return 0;
 }
@@ -441,7 +442,8 @@ bool rwp_tracker_pass(RwpTracker *t, char **error)
     uint64_t page = 0, holds = t->holds;
     bool registered_again = false;
 
-    t->scale = pages_per_entry(t);
+    /* What is split takes as long as if it had been small before. */
+    t->scale = t->split ? 1 : pages_per_entry(t);
     /* A blind pass over known memory completes what it finds, no epoch. */
     if (!t->blind || !rwp_age_map_epochs(t->map)) {
         rwp_age_map_begin(t->map);

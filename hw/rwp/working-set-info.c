@@ -111,6 +111,7 @@ WorkingSetInfo *rwp_working_set_info(RwpBackend *backend, uint32List *windows,
     info->page_size = page_size;
     info->share = host->share;
     info->thp = rwp_backend_thp(backend);
+    info->split_thp = rwp_backend_split_thp(backend);
     info->state = rwp_backend_state(backend);
     info->reason = g_strdup(rwp_backend_reason(backend));
     info->interval = rwp_backend_interval(backend);

@@ -34,9 +34,9 @@ class Migration(RwpTest):
         guest.launch(*args)
         return guest
 
-    def start_source(self, **backend):
+    def start_source(self, *args, **backend):
         """A guest with a load that writes all the time."""
-        guest = self.start_guest('source', **backend)
+        guest = self.start_guest('source', *args, **backend)
         guest.load.wait_ready()
         guest.load.alloc('scattered', hot=HOT_MIB, warm=16, cold=64)
         guest.load.ask('run hot write=50 period=1000')
@@ -144,12 +144,16 @@ class Migration(RwpTest):
 
     def test_postcopy(self):
         uri = self.uri()
-        source = self.start_source(thp='off')
+        log = self.log_file('rate')
+        source = self.start_source(
+            '-trace', 'enable=migration_rate_limit_post', '-D', log,
+            thp='off')
         destination = self.start_destination(thp='off')
         for guest in (source, destination):
             guest.capabilities('postcopy-ram')
         # So slow that most of it is left to the second half.
-        source.parameters(max_bandwidth=4 * MIB)
+        source.parameters(max_bandwidth=4 * MIB,
+                          max_postcopy_bandwidth=8 * MIB)
         self.listen(destination, uri)
 
         source.migrate(uri)
@@ -158,6 +162,21 @@ class Migration(RwpTest):
         source.vm.cmd('migrate-start-postcopy')
         source.wait_migration('postcopy-active')
         self.check_postcopy(source, destination)
+        self.check_prompt(source, log)
+
+    def check_prompt(self, source, log):
+        """
+        What was asked for was sent as soon as it was asked for: each request
+        has woken the migration up once at most, or it was woken in vain.
+        """
+        requests = source.migration()['ram']['postcopy-requests']
+        self.assertGreater(requests, 0)
+        source.vm.shutdown()
+        with open(log, encoding='utf8') as file:
+            woken = sum('urgent: 1' in line for line in file)
+        self.log.info('%d requests, woken by %d', requests, woken)
+        self.assertGreater(woken, 0)
+        self.assertLessEqual(woken, 2 * requests)
 
     def test_auto_postcopy(self):
         """Precopy that does not converge ends in postcopy, untold."""

@@ -183,14 +183,14 @@ static unsigned band(unsigned age)
 {
     unsigned n = 0;
 
-    if (age < 4) {
+    if (age < 8) {
         return age;
     }
-    while (age >= 4) {
+    while (age >= 8) {
         age /= 2;
         n++;
     }
-    return 3 + n;
+    return 7 + n;
 }
 
 static uint64_t stretch_pages(const Block *block)
@@ -337,13 +337,19 @@ static void forget(Asked *asked, unsigned i)
 
 static void note_band(Asked *asked, int now)
 {
-    unsigned same = 0;
+    unsigned same = 0, preferred = 0;
 
     memmove(asked->recent + 1, asked->recent,
             sizeof(asked->recent) - sizeof(asked->recent[0]));
     asked->recent[0] = now;
     for (unsigned i = 0; i < PAGE_HEAT_PUSH_RECENT; i++) {
         same += asked->recent[i] == now;
+        preferred += asked->recent[i] == asked->preferred;
+    }
+    if (asked->preferred >= 0 &&
+        preferred <= PAGE_HEAT_PUSH_RECENT - PAGE_HEAT_PUSH_SAME) {
+        asked->preferred = -1;
+        asked->n = 0;
     }
     if (same >= PAGE_HEAT_PUSH_SAME && now > (int)asked->now &&
         !asked->done[now] && now != asked->preferred) {
@@ -718,7 +724,11 @@ static unsigned guest_faults(int how, unsigned hot_pages, bool huge,
     Guest guest = { 0 };
     unsigned faults;
 
-    add_block(&guest, 5 * hot_pages, 1, 4);
+    add_block(&guest, 5 * hot_pages, 1, how == ROUND ? 31 : 4);
+    for (unsigned i = 0; how == ROUND && i < 5 * hot_pages; i++) {
+        /* Tracking began not long ago, so all is young. */
+        guest.blocks[0].age[i] = 5;
+    }
     for (unsigned i = 0; i < hot_pages; i++) {
         uint64_t page = 2 * hot_pages + 2 * i;
 
@@ -727,7 +737,9 @@ static unsigned guest_faults(int how, unsigned hot_pages, bool huge,
             page = 2 * hot_pages + 2 * ROUND_DOWN(i, HUGE) + i % HUGE;
         }
         guest.blocks[0].age[page] = 0;
-        guest.blocks[0].age[page + (huge ? HUGE : 1)] = huge ? 0 : 9;
+        if (huge || how != ROUND) {
+            guest.blocks[0].age[page + (huge ? HUGE : 1)] = huge ? 0 : 9;
+        }
         touches[how == DOWNWARDS ? hot_pages - 1 - i : i] = page;
     }
     for (unsigned i = 0; how >= ANYHOW && i < hot_pages; i++) {
@@ -739,7 +751,7 @@ static unsigned guest_faults(int how, unsigned hot_pages, bool huge,
     }
     for (unsigned i = 0; how == ROUND && !huge && i < hot_pages; i++) {
         /* What it comes to next was left alone for longest. */
-        guest.blocks[0].age[touches[i]] = 2 - i * 3 / hot_pages;
+        guest.blocks[0].age[touches[i]] = 4 - i * 5 / hot_pages;
     }
     start(&guest);
     faults = faults_of(&guest, touches, hot_pages, how == ROUND ? 3 : 0,

@@ -54,6 +54,9 @@ uint32_t rwp_backend_interval(RwpBackend *backend);
 /* rwp_backend_thp: whether transparent huge pages may back the memory. */
 bool rwp_backend_thp(RwpBackend *backend);
 
+/* rwp_backend_split_thp: whether those that are accessed are to be split. */
+bool rwp_backend_split_thp(RwpBackend *backend);
+
 /* rwp_backend_evictor: likewise. */
 RwpEvictor *rwp_backend_evictor(RwpBackend *backend);
 

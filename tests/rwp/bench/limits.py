@@ -58,6 +58,8 @@ MIGRATION = {
     'precopy-hot10': {'sent': 0.76, 'time': 0.88, 'downtime': 1.0},
     'precopy-hot25': {'sent': 0.76, 'time': 0.88, 'downtime': 1.0},
     'postcopy': {'faults_percent': 20.0, 'blocked': 0.5, 'lost': 0.5},
+    'postcopy-huge': {'faults_percent': 20.0, 'blocked': 0.5, 'lost': 0.5},
+    'postcopy-unsplit': {},
     'swapped': {'growth_percent': 10.0, 'time': 1.0},
     'read-mostly': {'sent': 1.03, 'time': 1.03},
     'uniform': {'sent': 1.03, 'time': 1.03},

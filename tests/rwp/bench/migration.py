@@ -71,8 +71,9 @@ class Traveller:
     def start(self) -> None:
         """Boot, and begin with the load."""
         self._guest.boot(*self._options())
-        self._guest.load.alloc('scattered', thp='on', piece='2M',
-                               seed=self._layout, **self._part.load_mib)
+        self._guest.load.alloc('scattered', thp=self._part.guest_thp,
+                               piece=self._part.piece, seed=self._layout,
+                               **self._part.load_mib)
         for name in self._part.shuffled:
             self._guest.load.ask(f'shuffle {name}')
         for run in self._part.runs:
@@ -107,6 +108,9 @@ class Traveller:
         """Track the load; what is known then."""
         guest = self._guest
         guest.wait_state('active')
+        guest.vm.cmd('qom-set', {'path': f'/objects/{RAM_ID}',
+                                 'property': 'split-thp',
+                                 'value': self._part.split_thp})
         # The first one has in it what was before.
         epochs = guest.working_set()['epochs']
         info = guest.next_interval(epochs + LEARN_INTERVALS)
@@ -193,7 +197,7 @@ def measure(name: str, pairs: int, directory: str) -> Dict[str, Any]:
         try:
             traveller.start()
             pair = {}
-            for order in ORDERS[number % 2]:
+            for order in ORDERS[part.heat_first or number % 2]:
                 pair[order] = traveller.go(order == 'heat')
                 print(f'migration: {name}: pair {number} of {pairs}: {order}: '
                       f'{figures_of(name, pair[order])}', file=sys.stderr)

@@ -25,7 +25,15 @@ class Part(NamedTuple):
     shuffled: Tuple[str, ...] = ()  # sets that are touched in random order
     postcopy: bool = False          # from the beginning
     out_percent: int = 0            # of what is resident goes to swap before
+    piece: str = '2M'               # in which hot and cold lie side by side
+    split_thp: bool = False         # before the intervals that are to be seen
     pairs: int = 6                  # even: each order is first as often
+    heat_first: bool = False        # or always that by heat
+
+    @property
+    def guest_thp(self) -> str:
+        """Whether the guest's load is to have huge pages."""
+        return 'on' if self.piece == '2M' else 'off'
 
     @property
     def downtime_ms(self) -> int:
@@ -48,10 +56,20 @@ PARTS: Dict[str, Part] = {
         ('hot write=100 period=2500', 'warm write=50 period=5000'), 16, 116,
         pairs=8),
     # The working set is what the guest uses in 12 s, three times as long as
-    # the link takes for it.
+    # the link takes for it.  It lies scattered, as in a guest that has been
+    # running for long, or in huge pages of the guest.
     'postcopy': Part(
         {'hot': 64, 'cold': 136}, ('hot write=20 period=12000',), 16, 8,
-        shuffled=('hot',), postcopy=True),
+        shuffled=('hot',), postcopy=True, piece='64K', split_thp=True),
+    'postcopy-huge': Part(
+        {'hot': 64, 'cold': 136}, ('hot write=20 period=12000',), 16, 8,
+        shuffled=('hot',), postcopy=True, split_thp=True),
+    # For comparison: what is known without split-thp.  After postcopy memory is
+    # in small pages, so only who is first has huge ones.
+    'postcopy-unsplit': Part(
+        {'hot': 64, 'cold': 136}, ('hot write=20 period=12000',), 16, 8,
+        shuffled=('hot',), postcopy=True, piece='64K', pairs=2,
+        heat_first=True),
     # So slow that it is the link that decides, not swapping in.
     'swapped': Part({'cold': 100}, (), 4, 4, out_percent=80),
     'read-mostly': Part(

@@ -83,10 +83,13 @@ GROWTH = Figure('source grew (MiB)', lambda run: _growth(run) / MIB, '.1f')
 GROWTH_PERCENT = Figure('of that (%)', _grown_percent, '.1f')
 
 ALL = (SENT, TIME, DOWNTIME)
+POSTCOPY = (FAULTS, FAULTS_PERCENT, BLOCKED, LOST)
 FIGURES: Dict[str, Tuple[Figure, ...]] = {
     'precopy-hot10': ALL + (ROUNDS,),
     'precopy-hot25': ALL + (ROUNDS,),
-    'postcopy': (FAULTS, FAULTS_PERCENT, BLOCKED, LOST) + ALL,
+    'postcopy': POSTCOPY + ALL,
+    'postcopy-huge': POSTCOPY + ALL,
+    'postcopy-unsplit': POSTCOPY + ALL,
     'swapped': (OUT, GROWTH, GROWTH_PERCENT) + ALL,
     'read-mostly': ALL + (ROUNDS,),
     'uniform': ALL + (ROUNDS,),

@@ -29,8 +29,9 @@ PROGRAMS: Dict[str, Program] = {
     'evict-resident': Program('--by', ('none', 'rwp', 'rwp-huge', 'damon-8s',
                                        'damon-48s', 'memory.reclaim')),
     'migration': Program('--part', ('precopy-hot10', 'precopy-hot25',
-                                    'postcopy', 'swapped', 'read-mostly',
-                                    'uniform')),
+                                    'postcopy', 'postcopy-huge',
+                                    'postcopy-unsplit', 'swapped',
+                                    'read-mostly', 'uniform')),
 }
 
 
