@@ -82,7 +82,7 @@ static unsigned band_start(unsigned band)
 /* The youngest age that is older than the band beginning with @age. */
 static unsigned band_end(unsigned age)
 {
-    return age < SINGLE_AGES ? age + 1 : 2 * age;
+    return band_start(band_of(age) + 1);
 }
 
 /*

@@ -262,12 +262,14 @@ static uint64_t record_regions(RwpTracker *t, int nr, size_t *nr_ranges,
 static int split_regions(RwpTracker *t, int nr, RwpScanCost *cost)
 {
     for (const struct page_region *r = t->regions; r < t->regions + nr; r++) {
-        RwpPageRange pages = region_pages(t, r, true);
-        uint64_t end = pages.first + pages.count;
+        RwpPageRange pages;
+        uint64_t end;
 
         if (!region_is_huge(t, r)) {
             continue;
         }
+        pages = region_pages(t, r, true);
+        end = pages.first + pages.count;
         for (uint64_t at = pages.first; at < end; at += RWP_EXTENT_PAGES) {
             int ret = arm_range(t, &(RwpPageRange) { at, 1 }, cost);
 
@@ -333,7 +335,7 @@ static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
     do {
         int nr = scan_pages(t, &scan, page, end, may_arm - accessed, cost,
                             &page);
-        int ret = 0;
+        int ret;
 
         if (nr < 0) {
             return nr;
@@ -342,9 +344,7 @@ static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
         accessed += record_regions(t, nr, &nr_ranges, &page);
         record_ns += lap(&mark_ns);
 
-        if (t->split) {
-            ret = split_regions(t, nr, cost);
-        }
+        ret = t->split ? split_regions(t, nr, cost) : 0;
         if (ret < 0) {
             return ret;
         }

@@ -134,13 +134,6 @@ bool rwp_tracker_started(const RwpTracker *tracker);
 void rwp_tracker_hold(RwpTracker *tracker, bool detach);
 
 /*
- * rwp_tracker_set_split: from now on (or no more), have the kernel map a huge
- * page of private memory by small pages when it was accessed, so that its
- * next ages are those of small pages.  What was split stays so.
- */
-void rwp_tracker_set_split(RwpTracker *tracker, bool split);
-
-/*
  * rwp_tracker_release: scan again at every interval.  Registers the memory if
  * it was detached.  Returns false with an error, and still held, if that
  * fails.
@@ -200,6 +193,13 @@ uint64_t rwp_tracker_intervals(const RwpTracker *tracker);
 
 /* rwp_tracker_set_interval: @ms within the bounds above. */
 void rwp_tracker_set_interval(RwpTracker *tracker, uint32_t ms);
+
+/*
+ * rwp_tracker_set_split: from now on (or no more), have the kernel map a huge
+ * page of private memory by small pages when it was accessed, so that its
+ * next ages are those of small pages.  What was split stays so.
+ */
+void rwp_tracker_set_split(RwpTracker *tracker, bool split);
 
 /*
  * rwp_tracker_set_running: the guest runs or not.  While it does not, there

@@ -41,6 +41,13 @@ class Part(NamedTuple):
         return self.final_mib * 1000 // self.link_mib
 
 
+# The working set is what the guest uses in 12 s, three times as long as the
+# link takes for it.  It lies scattered, as in a guest that has been running for
+# long, or (postcopy-huge) in huge pages of the guest.
+POSTCOPY = Part(
+    {'hot': 64, 'cold': 136}, ('hot write=20 period=12000',), 16, 8,
+    shuffled=('hot',), postcopy=True, piece='64K', split_thp=True)
+
 PARTS: Dict[str, Part] = {
     # Hot memory is written faster than it can be sent, and fits what may be
     # left.  What keeps stock from stopping the guest after the first round is
@@ -55,21 +62,12 @@ PARTS: Dict[str, Part] = {
         {'hot': 80, 'warm': 44, 'cold': 76},
         ('hot write=100 period=2500', 'warm write=50 period=5000'), 16, 116,
         pairs=8),
-    # The working set is what the guest uses in 12 s, three times as long as
-    # the link takes for it.  It lies scattered, as in a guest that has been
-    # running for long, or in huge pages of the guest.
-    'postcopy': Part(
-        {'hot': 64, 'cold': 136}, ('hot write=20 period=12000',), 16, 8,
-        shuffled=('hot',), postcopy=True, piece='64K', split_thp=True),
-    'postcopy-huge': Part(
-        {'hot': 64, 'cold': 136}, ('hot write=20 period=12000',), 16, 8,
-        shuffled=('hot',), postcopy=True, split_thp=True),
+    'postcopy': POSTCOPY,
+    'postcopy-huge': POSTCOPY._replace(piece='2M'),
     # For comparison: what is known without split-thp.  After postcopy memory is
     # in small pages, so only who is first has huge ones.
-    'postcopy-unsplit': Part(
-        {'hot': 64, 'cold': 136}, ('hot write=20 period=12000',), 16, 8,
-        shuffled=('hot',), postcopy=True, piece='64K', pairs=2,
-        heat_first=True),
+    'postcopy-unsplit': POSTCOPY._replace(split_thp=False, pairs=2,
+                                          heat_first=True),
     # So slow that it is the link that decides, not swapping in.
     'swapped': Part({'cold': 100}, (), 4, 4, out_percent=80),
     'read-mostly': Part(
