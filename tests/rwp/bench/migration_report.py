@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 from hot_touches import touches
 import limits
 from limits import Check
+from migration_parts import PARTS
 from table import Table
 
 
@@ -84,16 +85,17 @@ GROWTH_PERCENT = Figure('of that (%)', _grown_percent, '.1f')
 
 ALL = (SENT, TIME, DOWNTIME)
 POSTCOPY = (FAULTS, FAULTS_PERCENT, BLOCKED, LOST)
-FIGURES: Dict[str, Tuple[Figure, ...]] = {
-    'precopy-hot10': ALL + (ROUNDS,),
-    'precopy-hot25': ALL + (ROUNDS,),
-    'postcopy': POSTCOPY + ALL,
-    'postcopy-huge': POSTCOPY + ALL,
-    'postcopy-unsplit': POSTCOPY + ALL,
-    'swapped': (OUT, GROWTH, GROWTH_PERCENT) + ALL,
-    'read-mostly': ALL + (ROUNDS,),
-    'uniform': ALL + (ROUNDS,),
-}
+
+
+def _figures(name: str) -> Tuple[Figure, ...]:
+    """What is told of a part."""
+    part = PARTS[name]
+    if part.postcopy:
+        return POSTCOPY + ALL
+    if part.out_percent:
+        return (OUT, GROWTH, GROWTH_PERCENT) + ALL
+    return ALL + (ROUNDS,)
+
 
 # What limits.py has a limit for: the ratio to stock, or the figure itself.
 RATIOS = {'sent': SENT, 'time': TIME, 'downtime': DOWNTIME,
@@ -104,7 +106,7 @@ VALUES = {'faults_percent': FAULTS_PERCENT, 'growth_percent': GROWTH_PERCENT}
 def figures_of(part: str, run: Run) -> str:
     """All figures of a single run."""
     return ', '.join(f'{figure.name} {figure.of(run):{figure.form}}'
-                     for figure in FIGURES[part])
+                     for figure in _figures(part))
 
 
 def _ratio(value: float, stock: float) -> float:
@@ -149,13 +151,13 @@ def migration(results: List[Dict[str, Any]],
                          'and others taken in their place.')
         if not pairs:
             continue
-        for figure in FIGURES[name]:
+        for figure in _figures(name):
             both = _compare(figure, result)
             rows.append((f'{name}, {figure.name}', str(pairs),
                          format(both.stock, figure.form),
                          format(both.heat, figure.form), f'{both.ratio:.3f}',
                          f'{both.pairs[0]:.3f}', f'{both.pairs[-1]:.3f}'))
-        for what, limit in limits.MIGRATION[name].items():
+        for what, limit in limits.MIGRATION.get(name, {}).items():
             if what in RATIOS:
                 checks.append(Check(
                     f'migration, {name}, {what}, against stock',

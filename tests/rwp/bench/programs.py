@@ -10,6 +10,8 @@ which failed, or is to be repeated, does not cost the others.
 
 from typing import Dict, List, NamedTuple, Tuple
 
+import migration_parts
+
 
 class Program(NamedTuple):
     """What PROGRAM.py calls its parts, if it has any."""
@@ -28,10 +30,7 @@ PROGRAMS: Dict[str, Program] = {
     'evict-phase': Program('--memory', ('small', 'huge')),
     'evict-resident': Program('--by', ('none', 'rwp', 'rwp-huge', 'damon-8s',
                                        'damon-48s', 'memory.reclaim')),
-    'migration': Program('--part', ('precopy-hot10', 'precopy-hot25',
-                                    'postcopy', 'postcopy-huge',
-                                    'postcopy-unsplit', 'swapped',
-                                    'read-mostly', 'uniform')),
+    'migration': Program('--part', tuple(migration_parts.PARTS)),
 }
 
 
