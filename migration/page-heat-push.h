@@ -48,6 +48,7 @@
 #ifndef MIGRATION_PAGE_HEAT_PUSH_H
 #define MIGRATION_PAGE_HEAT_PUSH_H
 
+#include "qemu/units.h"
 #include "migration/page-heat.h"
 
 #define PAGE_HEAT_PUSH_STRETCH (2 * MiB)

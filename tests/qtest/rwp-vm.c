@@ -246,3 +246,9 @@ void rwp_vm_scan(RwpVm *vm)
     rwp_vm_epoch(vm);
     rwp_vm_check(vm);
 }
+
+void rwp_vm_assert_untouched(RwpVm *vm)
+{
+    rwp_assert_state(vm->qts, "ram0", "active", NULL);
+    rwp_vm_scan(vm);
+}

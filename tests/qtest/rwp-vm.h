@@ -90,4 +90,7 @@ void rwp_vm_check(RwpVm *vm);
 /* rwp_vm_scan: both. */
 void rwp_vm_scan(RwpVm *vm);
 
+/* rwp_vm_assert_untouched: what was refused has left tracking as it was. */
+void rwp_vm_assert_untouched(RwpVm *vm);
+
 #endif /* RWP_VM_H */
