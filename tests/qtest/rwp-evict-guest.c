@@ -138,25 +138,11 @@ void evict_step_seconds(EvictGuest *g, unsigned seconds)
     qtest_clock_step(g->qts, seconds * SECOND_NS);
 }
 
-void evict_qom_set(EvictGuest *g, const char *property, const char *value)
-{
-    g_autoptr(QDict) rsp = NULL;
-
-    qtest_qmp_send_raw(g->qts, "{ 'execute': 'qom-set', 'arguments': {"
-                       " 'path': '/objects/ram0', 'property': '%s',"
-                       " 'value': %s } }", property, value);
-    rsp = qtest_qmp_receive(g->qts);
-    if (!qdict_haskey(rsp, "return")) {
-        g_error("cannot set %s to %s: %s", property, value,
-                qdict_get_str(qdict_get_qdict(rsp, "error"), "desc"));
-    }
-}
-
 void evict_qom_set_size(EvictGuest *g, const char *property, uint64_t bytes)
 {
     g_autofree char *value = g_strdup_printf("%" PRIu64, bytes);
 
-    evict_qom_set(g, property, value);
+    rwp_qom_set(g->qts, property, value);
 }
 
 /* Each word of each page is different, and from round to round. */

@@ -61,8 +61,7 @@ void evict_guest_stop(EvictGuest *g);
 /* evict_step_seconds: move the virtual clock on. */
 void evict_step_seconds(EvictGuest *g, unsigned seconds);
 
-/* evict_qom_set, evict_qom_set_size: change a property; that must work. */
-void evict_qom_set(EvictGuest *g, const char *property, const char *value);
+/* evict_qom_set_size: change a property; that must work. */
 void evict_qom_set_size(EvictGuest *g, const char *property, uint64_t bytes);
 
 /* evict_fill: give @count pages from @first on new contents. */

@@ -20,9 +20,10 @@
 void evict_busy_epoch(EvictGuest *g, unsigned seconds);
 
 /*
- * evict_start_learned_on, evict_start_learned: a guest of @memory (private
- * memory) with more @options for the backend, of which enough is known that
- * all but the hot pages could go.  Return false if the test is skipped.
+ * evict_start_learned_on: a guest of @memory, with more @options for the
+ * backend, of which enough is known that all but the hot pages could go.
+ * evict_start_learned: the same of private memory in small pages.  Return
+ * false if the test is skipped.
  */
 bool evict_start_learned_on(EvictGuest *g, const RwpMemory *memory,
                             const char *options);

@@ -23,7 +23,7 @@ static void test_by_itself(void)
     evict_busy_epoch(&g, EPOCH_S);
     /* Nothing goes that was not asked to. */
     evict_wait_state(&g, "off", "none");
-    evict_qom_set(&g, "evict", "'pageout'");
+    rwp_qom_set(g.qts, "evict", "'pageout'");
     evict_wait_state(&g, "learning", "learning");
     evict_wait_event(&g, &state, &limit);
     g_assert_cmpstr(state, ==, "learning");
@@ -46,7 +46,7 @@ static void test_by_itself(void)
     evict_settle(&g);
     evict_check(&g);
 
-    evict_qom_set(&g, "evict", "'off'");
+    rwp_qom_set(g.qts, "evict", "'off'");
     evict_wait_state(&g, "off", "none");
     evict_step_seconds(&g, 2);
     evict_wait_event(&g, &state, &limit);
@@ -96,7 +96,7 @@ static void test_kept(void)
         return;
     }
     pin(&g, half, true);
-    evict_qom_set(&g, "evict", "'pageout'");
+    rwp_qom_set(g.qts, "evict", "'pageout'");
     evict_busy_epoch(&g, EPOCH_S);
     evict_wait_state(&g, "limited", "kept");
     /* But for what has not come to the kernel's LRU lists yet. */
@@ -126,7 +126,7 @@ static void test_kept(void)
     /* All that could go. */
     g_assert_true(evict_start_learned_on(&g, rwp_memory("memfd"), ""));
     pin(&g, HOT, true);
-    evict_qom_set(&g, "evict", "'pageout'");
+    rwp_qom_set(g.qts, "evict", "'pageout'");
     evict_busy_epoch(&g, EPOCH_S);
     evict_wait_state(&g, "stuck", "kept");
     g_assert_cmpuint(evict_info_int(&g, "evicted"), ==, 0);
@@ -173,7 +173,7 @@ static void test_target_resident(void)
 
     /* By hand it may be less. */
     evict_and_check(&g, 2 * MiB, 600, 2, "none", 0);
-    evict_qom_set(&g, "target-resident", "4194304");
+    rwp_qom_set(g.qts, "target-resident", "4194304");
     evict_busy_epoch(&g, EPOCH_S);
     evict_expect(&g, 2 * MiB);
     evict_guest_stop(&g);
@@ -188,7 +188,7 @@ static void test_max_rate(void)
         return;
     }
     evict_qom_set_size(&g, "max-rate", 2 * MiB);
-    evict_qom_set(&g, "evict", "'pageout'");
+    rwp_qom_set(g.qts, "evict", "'pageout'");
     for (int i = 0; i < 4; i++) {
         evict_busy_epoch(&g, 1);
         evict_expect(&g, 2 * MiB);
@@ -250,7 +250,7 @@ static void test_host_pressure(void)
     evict_check(&g);
     /* By hand it does not matter. */
     evict_and_check(&g, 1 * MiB, 0, 0, "none", 0);
-    evict_qom_set(&g, "host-pressure", "0");
+    rwp_qom_set(g.qts, "host-pressure", "0");
     evict_busy_epoch(&g, EPOCH_S);
     evict_expect(&g, SIZE - HOT * PAGE - 1 * MiB);
     evict_guest_stop(&g);

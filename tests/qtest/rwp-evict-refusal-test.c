@@ -30,26 +30,9 @@ static void assert_says(const char *said, const char *words)
 static void set_refused(QTestState *qts, const char *property,
                         const char *value, const char *words)
 {
-    g_autoptr(QDict) rsp = NULL;
+    g_autofree char *said = rwp_qom_set_fails(qts, property, value);
 
-    qtest_qmp_send_raw(qts, "{ 'execute': 'qom-set', 'arguments': {"
-                       " 'path': '/objects/ram0', 'property': '%s',"
-                       " 'value': %s } }", property, value);
-    rsp = qtest_qmp_receive(qts);
-    g_assert_true(qdict_haskey(rsp, "error"));
-    assert_says(qdict_get_str(qdict_get_qdict(rsp, "error"), "desc"), words);
-}
-
-static void set(QTestState *qts, const char *property, const char *value)
-{
-    g_autoptr(QDict) rsp = NULL;
-
-    qtest_qmp_send_raw(qts, "{ 'execute': 'qom-set', 'arguments': {"
-                       " 'path': '/objects/ram0', 'property': '%s',"
-                       " 'value': %s } }", property, value);
-    rsp = qtest_qmp_receive(qts);
-    g_test_message("%s=%s", property, value);
-    g_assert_true(qdict_haskey(rsp, "return"));
+    assert_says(said, words);
 }
 
 static void assert_eviction(QTestState *qts, const char *state,
@@ -151,7 +134,7 @@ static void test_evict_bounds(void)
         for (const char * const *value = bounds[i].taken; *value; value++) {
             g_autoptr(QDict) rsp = NULL;
 
-            set(vm->qts, property, *value);
+            rwp_qom_set(vm->qts, property, *value);
             rsp = qtest_qmp(vm->qts, "{ 'execute': 'qom-get', 'arguments': {"
                             " 'path': '/objects/ram0', 'property': %s } }",
                             property);
@@ -180,19 +163,19 @@ static void test_evict_late(void)
     QTestState *qts;
 
     rwp_vm_write(vm, 0, 1);
-    set(vm->qts, "evict", "'pageout'");
+    rwp_qom_set(vm->qts, "evict", "'pageout'");
     set_refused(vm->qts, "tracking", "'off'", "'tracking'|evict");
     rwp_assert_state(vm->qts, "ram0", "active", NULL);
     assert_eviction(vm->qts, "learning", "learning");
-    set(vm->qts, "evict", "'off'");
+    rwp_qom_set(vm->qts, "evict", "'off'");
     assert_eviction(vm->qts, "off", "none");
     rwp_vm_assert_untouched(vm);
 
-    set(vm->qts, "tracking", "'off'");
+    rwp_qom_set(vm->qts, "tracking", "'off'");
     set_refused(vm->qts, "evict", "'pageout'", "'evict'|'pageout'|tracking");
     assert_eviction(vm->qts, "off", "none");
-    set(vm->qts, "tracking", "'on'");
-    set(vm->qts, "evict", "'pageout'");
+    rwp_qom_set(vm->qts, "tracking", "'on'");
+    rwp_qom_set(vm->qts, "evict", "'pageout'");
     rwp_wait_state(vm->qts, "ram0", "active");
 
     qts = qtest_init("-machine none -nodefaults -object"

@@ -218,7 +218,7 @@ static void test_min_resident(void)
         evict_check(&g);
     }
     /* It is not in the way of what is less. */
-    evict_qom_set(&g, "min-resident", "6291456");
+    rwp_qom_set(g.qts, "min-resident", "6291456");
     evict_and_check(&g, 4 * MiB, 0, 0, "none", 0);
     {
         g_autoptr(QDict) answer = evict_by_hand(&g, 4 * MiB, 0);
@@ -259,7 +259,7 @@ static void test_huge_page(void)
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         g_autoptr(QDict) answer = NULL;
 
-        evict_qom_set(&g, "min-resident", steps[i].min_resident);
+        rwp_qom_set(g.qts, "min-resident", steps[i].min_resident);
         answer = evict_by_hand(&g, steps[i].bytes, 0);
         g_assert_cmpuint(qdict_get_int(answer, "evicted"), ==,
                          steps[i].evicted);

@@ -16,22 +16,11 @@
 /* The shortest interval, in milliseconds. */
 #define SHORT   100
 
-static void qom_set(QTestState *qts, const char *property, const char *value)
-{
-    g_autoptr(QDict) rsp = NULL;
-
-    qtest_qmp_send_raw(qts, "{ 'execute': 'qom-set', 'arguments': {"
-                       " 'path': '/objects/ram0', 'property': '%s',"
-                       " 'value': %s } }", property, value);
-    rsp = qtest_qmp_receive(qts);
-    g_assert(qdict_haskey(rsp, "return"));
-}
-
 static void set_interval(QTestState *qts, uint32_t ms)
 {
     g_autofree char *value = g_strdup_printf("%" PRIu32, ms);
 
-    qom_set(qts, "interval", value);
+    rwp_qom_set(qts, "interval", value);
     g_assert_cmpuint(rwp_query_int(qts, "ram0", "interval"), ==, ms);
 }
 
@@ -97,8 +86,8 @@ static void test_stopped(void)
     vm = rwp_vm_attach(qts, rwp_memory("anon"), "ram0", rwp_vm_base(), SIZE);
     rwp_vm_write(vm, 4 * MiB, 1);
     rwp_vm_scan(vm);
-    qom_set(qts, "tracking", "'off'");
-    qom_set(qts, "tracking", "'on'");
+    rwp_qom_set(qts, "tracking", "'off'");
+    rwp_qom_set(qts, "tracking", "'on'");
     assert_no_epochs(qts);
 
     qtest_qmp_assert_success(qts, "{ 'execute': 'cont' }");
@@ -152,13 +141,13 @@ static void test_turned_off_and_on(const void *data)
     rwp_vm_scan(vm);
 
     /* What is the same already changes nothing. */
-    qom_set(qts, "tracking", "'on'");
+    rwp_qom_set(qts, "tracking", "'on'");
     rwp_vm_check(vm);
-    qom_set(qts, "tracking", "'auto'");
+    rwp_qom_set(qts, "tracking", "'auto'");
     rwp_vm_check(vm);
     rwp_vm_scan(vm);
 
-    qom_set(qts, "tracking", "'off'");
+    rwp_qom_set(qts, "tracking", "'off'");
     rwp_assert_state(qts, "ram0", "off", NULL);
     info = rwp_query(qts, "ram0");
     g_assert_cmpuint(qdict_get_int(info, "untracked"), ==, SIZE);
@@ -173,10 +162,10 @@ static void test_turned_off_and_on(const void *data)
                      " 'arguments': { 'id': 'ram0',"
                      " 'filename': '/dev/null' } }");
     qtest_memset(qts, vm->base, 1, SIZE / 4);
-    qom_set(qts, "tracking", "'off'");
+    rwp_qom_set(qts, "tracking", "'off'");
 
     /* Back: what is populated is known, but not since when. */
-    qom_set(qts, "tracking", "'auto'");
+    rwp_qom_set(qts, "tracking", "'auto'");
     rwp_vm_detach(vm);
     vm = rwp_vm_attach(qts, memory, "ram0", rwp_vm_base(), SIZE);
     for (uint64_t i = 0; i < vm->npages; i++) {
@@ -288,7 +277,7 @@ static void test_turned_off_while_scanning(void)
 
         qmp_fd_send(monitor[0], "{ 'execute': 'scan-working-set',"
                     " 'arguments': { 'id': 'ram0' } }");
-        qom_set(qts, "tracking", "'off'");
+        rwp_qom_set(qts, "tracking", "'off'");
         rsp = qmp_fd_receive(monitor[0]);
         if (qdict_haskey(rsp, "error")) {
             const char *desc = qdict_get_str(qdict_get_qdict(rsp, "error"),
@@ -299,7 +288,7 @@ static void test_turned_off_while_scanning(void)
             g_assert_true(g_str_equal(desc, overtaken) ||
                           g_str_has_suffix(desc, "tracking is off"));
         }
-        qom_set(qts, "tracking", "'on'");
+        rwp_qom_set(qts, "tracking", "'on'");
         rwp_assert_state(qts, "ram0", "active", NULL);
     }
     rwp_scan(qts, "ram0");
@@ -323,8 +312,8 @@ static void test_options(void)
         rwp_vm_scan(vm);
         rwp_vm_scan(vm);
         /* Tracking can be started within, too. */
-        qom_set(vm->qts, "tracking", "'off'");
-        qom_set(vm->qts, "tracking", "'on'");
+        rwp_qom_set(vm->qts, "tracking", "'off'");
+        rwp_qom_set(vm->qts, "tracking", "'on'");
         rwp_scan(vm->qts, "ram0");
         rwp_vm_free(vm);
     }

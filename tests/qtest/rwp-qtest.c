@@ -314,6 +314,34 @@ void rwp_assert_error(QTestState *qts, const char *message, const char *fmt,
     }
 }
 
+static QDict *qom_set(QTestState *qts, const char *property,
+                      const char *value)
+{
+    qtest_qmp_send_raw(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                       " 'path': '/objects/ram0', 'property': '%s',"
+                       " 'value': %s } }", property, value);
+    return qtest_qmp_receive(qts);
+}
+
+void rwp_qom_set(QTestState *qts, const char *property, const char *value)
+{
+    g_autoptr(QDict) rsp = qom_set(qts, property, value);
+
+    if (!qdict_haskey(rsp, "return")) {
+        g_error("cannot set %s to %s: %s", property, value,
+                qdict_get_str(qdict_get_qdict(rsp, "error"), "desc"));
+    }
+}
+
+char *rwp_qom_set_fails(QTestState *qts, const char *property,
+                        const char *value)
+{
+    g_autoptr(QDict) rsp = qom_set(qts, property, value);
+
+    g_assert_true(qdict_haskey(rsp, "error"));
+    return g_strdup(qdict_get_str(qdict_get_qdict(rsp, "error"), "desc"));
+}
+
 char *rwp_start_fails(const char *fmt, ...)
 {
     g_autofree char *args = NULL;

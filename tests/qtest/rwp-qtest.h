@@ -103,6 +103,16 @@ void rwp_assert_error(QTestState *qts, const char *message, const char *fmt,
                       ...) G_GNUC_PRINTF(3, 4);
 
 /*
+ * rwp_qom_set: set a property of "/objects/ram0" to @value, which is JSON; that
+ * must work.
+ */
+void rwp_qom_set(QTestState *qts, const char *property, const char *value);
+
+/* rwp_qom_set_fails: that must fail.  Returns the message. */
+char *rwp_qom_set_fails(QTestState *qts, const char *property,
+                        const char *value);
+
+/*
  * rwp_start_fails: run QEMU with @args; it must end by itself with status 1.
  * Returns what it wrote to stderr.
  */

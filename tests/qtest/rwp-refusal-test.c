@@ -156,18 +156,10 @@ static void test_late(void)
             g_strdup_printf("cannot change property '%s' of memory-backend-rwp:"
                             " the memory is allocated, set it when the object"
                             " is created", late[i].property);
-        g_autofree char *cmd =
-            g_strdup_printf("{ 'execute': 'qom-set', 'arguments': {"
-                            " 'path': '/objects/ram0', 'property': '%s',"
-                            " 'value': %s } }", late[i].property,
-                            late[i].value);
-        g_autoptr(QDict) rsp = NULL;
+        g_autofree char *said = rwp_qom_set_fails(vm->qts, late[i].property,
+                                                  late[i].value);
 
-        qtest_qmp_send_raw(vm->qts, "%s", cmd);
-        rsp = qtest_qmp_receive(vm->qts);
-        g_assert(qdict_haskey(rsp, "error"));
-        g_assert_cmpstr(qdict_get_str(qdict_get_qdict(rsp, "error"), "desc"),
-                        ==, message);
+        g_assert_cmpstr(said, ==, message);
     }
     rwp_assert_error(vm->qts, "property 'thp' of memory-backend-rwp cannot be"
                      " changed, the memory is allocated: set it when the"
