@@ -6,7 +6,6 @@
 
 #include "qemu/osdep.h"
 #include "qemu/host-utils.h"
-#include "qemu/units.h"
 #include "page-heat-push.h"
 
 /* Bytes [from, end) of a block that are still to be looked at. */

@@ -53,12 +53,13 @@ PHASE_EVICTED = 0
 # order; 'faults_percent' is of the working set's pages, 'growth_percent' of
 # what was in swap.  (Zaw and Thein: 23.67 % less sent, 11.45 % less time, with
 # the working set sent last.  Hines and Gopalan: faults on 17 to 21 % of the
-# working set.)  What is not here is measured for comparison.
+# working set.)
 MIGRATION = {
     'precopy-hot10': {'sent': 0.76, 'time': 0.88, 'downtime': 1.0},
     'precopy-hot25': {'sent': 0.76, 'time': 0.88, 'downtime': 1.0},
     'postcopy': {'faults_percent': 20.0, 'blocked': 0.5, 'lost': 0.5},
     'postcopy-huge': {'faults_percent': 20.0, 'blocked': 0.5, 'lost': 0.5},
+    'postcopy-unsplit': {},     # for comparison
     'swapped': {'growth_percent': 10.0, 'time': 1.0},
     'read-mostly': {'sent': 1.03, 'time': 1.03},
     'uniform': {'sent': 1.03, 'time': 1.03},

@@ -157,7 +157,7 @@ def migration(results: List[Dict[str, Any]],
                          format(both.stock, figure.form),
                          format(both.heat, figure.form), f'{both.ratio:.3f}',
                          f'{both.pairs[0]:.3f}', f'{both.pairs[-1]:.3f}'))
-        for what, limit in limits.MIGRATION.get(name, {}).items():
+        for what, limit in limits.MIGRATION[name].items():
             if what in RATIOS:
                 checks.append(Check(
                     f'migration, {name}, {what}, against stock',
