@@ -11,6 +11,7 @@ from pathlib import Path
 import re
 import socket
 import threading
+import time
 from typing import Any, Dict, Iterable, Optional, Set
 
 from rwp_guest import MIB, PAGE, RAM_ID, RwpGuest, pages_of_age, poll
@@ -61,12 +62,15 @@ class HandEvictor(threading.Thread):
     """
     Evicts memory of some backends, again and again, over a monitor of its own:
     some of it, and now and then all that can go.  In between the guest gets
-    time, or it would do nothing but wait for its memory.
+    time, or it would do nothing but wait for its memory: the more, the longer
+    this takes, for on a slow machine the guest needs more time, too.
     """
 
     SOME = 4 * MIB
     ALL = 1 << 40
     PAUSE = 0.5
+    # Of what the eviction took.
+    PAUSE_FACTOR = 4
 
     def __init__(self, port: socket.socket):
         super().__init__(daemon=True)
@@ -94,6 +98,7 @@ class HandEvictor(threading.Thread):
     def run(self) -> None:
         try:
             while not self._end.is_set():
+                begin = time.monotonic()
                 for name in list(self.ids):
                     answer = self._command('evict-cold-memory', **{
                         'id': name, 'min-age': 0,
@@ -102,7 +107,8 @@ class HandEvictor(threading.Thread):
                     self.refused += 'error' in answer
                     self.evicted += answer.get('return', {}).get('evicted', 0)
                 self.rounds += 1
-                self._end.wait(self.PAUSE)
+                took = time.monotonic() - begin
+                self._end.wait(max(self.PAUSE, self.PAUSE_FACTOR * took))
         except (EOFError, OSError):
             pass
 
