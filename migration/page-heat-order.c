@@ -19,6 +19,13 @@
 #define WORTH_A_SYNC MiB
 #define WORTH_A_SYNC_SHARE 4096
 
+/*
+ * A pass but the first one has a sync after this share of what is dirty.  What
+ * is written to between a sync and sending is told by the next sync and sent
+ * twice, if its log was cleared before, as that of all that was ever held back.
+ */
+#define NEXT_LOOK_SHARE 8
+
 /* Shorter than that, and a rate says nothing. */
 #define RATE_MIN_MS 50
 
@@ -30,10 +37,10 @@
 
 /*
  * What was written to in a pass that takes a minute was written to more often
- * than once, nobody knows how often.  If nearly all of what was sent is dirty
- * again, that is taken for so much of it.
+ * than once, nobody knows how often.  If all of what was sent is dirty again,
+ * that is taken for so many times.
  */
-#define AGAIN_MAX 0.95
+#define WRITES_MAX 20
 
 /*
  * Bytes after which a pass that holds @hot bytes back has a sync.  What matters
@@ -48,6 +55,23 @@ static uint64_t until_last_look(const PageHeatOrder *order, uint64_t cold,
     return cold / 2 >= last ? cold - last : UINT64_MAX;
 }
 
+/* A pass that sends @dirty bytes, but for those that are @hot */
+static void begin_pass(PageHeatOrder *order, uint64_t dirty, uint64_t hot)
+{
+    uint64_t cold = dirty - MIN(dirty, hot);
+
+    order->pass_sent = 0;
+    order->pass_late = MIN(until_last_look(order, cold, hot), cold);
+    order->pass_dirty = dirty;
+}
+
+/* Has as much been sent as the pass was for, and did most of it come back? */
+static bool pass_was_in_vain(const PageHeatOrder *order, uint64_t dirty)
+{
+    return order->pass_sent >= order->pass_late &&
+           dirty + order->pass_sent / 2 >= order->pass_dirty;
+}
+
 void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
                            uint64_t dirty, uint64_t hot, uint64_t transferred)
 {
@@ -57,6 +81,7 @@ void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
         .transferred = transferred,
         .worth_a_sync = MAX(dirty / WORTH_A_SYNC_SHARE, WORTH_A_SYNC),
     };
+    begin_pass(order, dirty, hot);
     order->slice = until_last_look(order, dirty - MIN(dirty, hot), hot);
 }
 
@@ -69,27 +94,28 @@ void page_heat_order_end(PageHeatOrder *order)
     qatomic_set(&order->looks_late, false);
 }
 
-static uint64_t worth_a_pass(uint64_t dirty, uint64_t threshold)
+bool page_heat_order_worth_a_pass(uint64_t dirty, uint64_t hot,
+                                  uint64_t threshold)
 {
-    return MAX(MAX(threshold / 8, dirty / 16), WORTH_A_SYNC);
+    uint64_t least = MAX(MAX(threshold / 8, dirty / 16), WORTH_A_SYNC);
+
+    return dirty - MIN(dirty, hot) >= least;
 }
 
 bool page_heat_order_keeps(const PageHeatOrder *order, uint64_t dirty,
                            uint64_t hot, uint64_t threshold)
 {
-    uint64_t cold = dirty - MIN(dirty, hot);
-
     if (order->hold == PAGE_HEAT_HOLD_AGED) {
         return !order->pass_done;
     }
-    return cold >= worth_a_pass(dirty, threshold) &&
-           cold >= dirty - MIN(dirty, threshold);
+    return page_heat_order_worth_a_pass(dirty, hot, threshold) &&
+           MIN(dirty, hot) <= threshold;
 }
 
-void page_heat_order_sent(PageHeatOrder *order, uint64_t bytes)
+void page_heat_order_sent(PageHeatOrder *order, uint64_t bytes, bool watched)
 {
     order->sent += bytes;
-    if (order->sent >= order->slice) {
+    if (order->sent >= order->slice && watched) {
         qatomic_set(&order->wants_sync, true);
     }
 }
@@ -116,33 +142,12 @@ bool page_heat_order_wants_sync(const PageHeatOrder *order, uint64_t dirty,
 }
 
 /*
- * The share of a set that becomes dirty, if each of its pages is written to
- * @x times on average and at random.  @clean of it were clean all the time,
- * @sent became clean one after the other.
+ * How often each page was written to on average, if writes are random, @again
+ * bytes became dirty again, and that could have happened to @of bytes.
  */
-static double expect_again(double x, double clean, double sent)
+static double writes_to_each(double again, double of)
 {
-    double late = x < 0.000001 ? x / 2 : 1 - (1 - exp(-x)) / x;
-
-    return (clean * (1 - exp(-x)) + sent * late) / (clean + sent);
-}
-
-/* How often each page was written to, if @again bytes of them became dirty. */
-static double solve_writes(double again, double clean, double sent)
-{
-    double low = 0, high = 100;
-    double share = MIN(again / (clean + sent), AGAIN_MAX);
-
-    for (int i = 0; i < 40; i++) {
-        double middle = (low + high) / 2;
-
-        if (expect_again(middle, clean, sent) < share) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return high;
+    return MIN(-log(1 - MIN(again / of, 1)), WRITES_MAX);
 }
 
 static void measure(PageHeatOrder *order, const PageHeatSync *sync, int64_t ms)
@@ -154,18 +159,26 @@ static void measure(PageHeatOrder *order, const PageHeatSync *sync, int64_t ms)
     order->bandwidth = (sync->transferred - order->transferred) * 1000.0 / ms;
 
     if (order->hold != PAGE_HEAT_HOLD_NONE) {
-        uint64_t to_send = sync->hot - MIN(sync->hot, sync->threshold);
+        uint64_t hot = MIN(sync->hot, sync->written);
+        uint64_t to_send = hot - MIN(hot, sync->threshold);
+        double known = sync->written * 1000.0 / ms * to_send / MAX(hot, 1);
 
         /*
-         * Of what was written to, the share that will have been sent when the
-         * rest fits.  At least that: some pages were written to more than once.
+         * What comes back now; or, if that is more, of what was written to, the
+         * share that will have been sent when the rest fits.  At least that:
+         * some pages were written to more than once.  What is hot and was not
+         * written to since the last sync can be sent.
          */
-        order->write_rate = sync->written * 1000.0 / ms * to_send /
-                            MAX(sync->hot, 1);
+        order->write_rate = MAX(known, sync->again * 1000.0 / ms);
         order->measured = true;
     } else if (order->sent >= WORTH_A_SYNC) {
+        /*
+         * That is what was clean all the time, and what was sent: the log of
+         * what is hot is cleared right after a sync, so it also tells of those
+         * writes that came before the page was sent.
+         */
         double clean = order->hot_set - MIN(order->hot_set, order->dirty);
-        double writes = solve_writes(sync->again, clean, order->sent);
+        double writes = writes_to_each(sync->again, clean + order->sent);
         uint64_t to_send = order->hot_set -
                            MIN(order->hot_set, sync->threshold);
 
@@ -183,8 +196,13 @@ static bool rate_is_tolerated(const PageHeatOrder *order, unsigned tolerated)
 static PageHeatOutlook look_out(const PageHeatOrder *order,
                                 const PageHeatSync *sync)
 {
+    /*
+     * What is not held back although it was written to lately may be written to
+     * again just as soon.
+     */
+    uint64_t hot = MAX(sync->hot, sync->written);
     uint64_t at_last = order->hold == PAGE_HEAT_HOLD_NONE ?
-                       sync->dirty : sync->hot + sync->other;
+                       sync->dirty : hot + sync->other;
 
     if (at_last <= sync->threshold) {
         return PAGE_HEAT_OUTLOOK_CONVERGES;
@@ -225,12 +243,16 @@ static void note_divergence(PageHeatOrder *order, int64_t ms)
 
 void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
 {
-    uint64_t cold = sync->dirty - MIN(sync->dirty, sync->hot);
+    /* Of memory with heat: what has none is sent in any case. */
+    uint64_t dirty = sync->dirty - MIN(sync->dirty, sync->other);
+    uint64_t cold = dirty - MIN(dirty, sync->hot);
     int64_t ms = sync->now_ms - order->synced_ms;
     bool first = order->hold == PAGE_HEAT_HOLD_AGED && !order->pass_done;
     /* What cannot be sent must not be waited for. */
     bool in_vain = order->pass_done && !order->sent &&
                    sync->transferred == order->transferred;
+    uint64_t next_look;
+    bool late;
 
     order->measured = false;
     if (order->ended) {
@@ -240,34 +262,45 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
     measure(order, sync, ms);
     order->outlook = look_out(order, sync);
     note_divergence(order, ms);
+    order->pass_sent += order->sent;
     order->came_late = order->hold == PAGE_HEAT_HOLD_NONE ||
-                       order->pass_done || order->sent >= order->slice;
+                       order->pass_done || pass_was_in_vain(order, dirty);
 
     if (!first) {
-        if (cold >= worth_a_pass(sync->dirty, sync->threshold) && !in_vain) {
+        if (page_heat_order_worth_a_pass(dirty, sync->hot, sync->threshold) &&
+            !in_vain) {
+            if (order->hold != PAGE_HEAT_HOLD_WRITTEN || order->pass_done ||
+                order->pass_sent >= order->pass_late) {
+                begin_pass(order, dirty, sync->hot);
+            }
             order->hold = PAGE_HEAT_HOLD_WRITTEN;
         } else {
             if (order->hold != PAGE_HEAT_HOLD_NONE) {
                 order->hot_set = 0;
             }
             order->hold = PAGE_HEAT_HOLD_NONE;
-            order->hot_set = MAX(order->hot_set, sync->dirty - sync->other);
+            order->hot_set = MAX(order->hot_set, dirty);
         }
     }
 
+    late = order->hold != PAGE_HEAT_HOLD_NONE &&
+           sync->hot >= sync->threshold / 2;
+    next_look = MAX(dirty / NEXT_LOOK_SHARE, order->worth_a_sync);
+    /* One that finds that the rest just fits would be the last, too soon. */
+    if (first || (late && sync->dirty - MIN(sync->dirty, next_look) <
+                          sync->threshold)) {
+        next_look = UINT64_MAX;
+    }
     order->slice = order->hold == PAGE_HEAT_HOLD_NONE
-                   ? MAX(MAX(sync->threshold / 4, sync->dirty / 8),
-                         order->worth_a_sync)
-                   : until_last_look(order, cold - MIN(cold, sync->other),
-                                     sync->hot);
+                   ? next_look
+                   : MIN(next_look, until_last_look(order, cold, sync->hot));
     order->sent = 0;
     order->synced_ms = sync->now_ms;
     order->transferred = sync->transferred;
-    order->dirty = sync->dirty - sync->other;
+    order->dirty = dirty;
     order->pass_done = false;
     qatomic_set(&order->wants_sync, false);
-    qatomic_set(&order->looks_late, order->hold != PAGE_HEAT_HOLD_NONE &&
-                                    sync->hot >= sync->threshold / 2);
+    qatomic_set(&order->looks_late, late);
 }
 
 bool page_heat_order_diverges(const PageHeatOrder *order)
@@ -294,26 +327,6 @@ unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,
               MAX(order->least_rate, 1);
     order->diverging_ms = 0;
     return MAX(now, ceil(100 - MIN(may_run, 100)));
-}
-
-void page_heat_order_fold(unsigned long *dirty, unsigned long *hot,
-                          const unsigned long *log,
-                          const unsigned long *unwatched, unsigned shift,
-                          bool keep, unsigned long pages, PageHeatFold *fold)
-{
-    for (unsigned long i = 0; i < BITS_TO_LONGS(pages); i++) {
-        unsigned long again = log[i] & ~dirty[i];
-
-        if (test_bit((i * BITS_PER_LONG) >> shift, unwatched)) {
-            fold->written += ctpopl(again);
-            hot[i] |= again;
-        } else {
-            fold->written += ctpopl(log[i]);
-            hot[i] = log[i] | (keep ? hot[i] : 0);
-        }
-        fold->again += ctpopl(again);
-        dirty[i] |= again;
-    }
 }
 
 void page_heat_order_widen(unsigned long *hot, unsigned long unit,

@@ -8,15 +8,19 @@
  *
  *   PAGE_HEAT_HOLD_AGED     The first.  Held back is what was accessed lately
  *                           when migration began.
- *   PAGE_HEAT_HOLD_WRITTEN  Held back is what was written to lately: between
- *                           the last two syncs, or for longer as long as there
- *                           is enough else.  What was only read is sent now.
+ *   PAGE_HEAT_HOLD_WRITTEN  Held back is what was written to, at any time as
+ *                           long as there is enough else.  When there is not,
+ *                           what was written to in one of the last windows of
+ *                           time (page-heat-writes.h), then in two of them, and
+ *                           so on.  What was only read is sent now.
  *   PAGE_HEAT_HOLD_NONE     Hardly anything else is left, so it has to go, in
  *                           the hope that it is not written to again soon.
  *
  * A pass ends with a sync of the dirty bitmap, and each sync decides how to go
- * on.  A long pass has one near its end, too, so that the last one tells what
- * was written to lately.  Syncs also come at other times; they do no harm.
+ * on.  The first pass, if it is long, has one near its end, too, so that the
+ * last one tells what was written to lately.  Later ones have one after each
+ * eighth of what is dirty, unless that one could be the last.  Syncs also come
+ * at other times; they do no harm.
  * Migration switches over after any sync if what is dirty, held back or not,
  * fits its threshold.
  *
@@ -57,17 +61,14 @@ typedef struct PageHeatSync {
     unsigned tolerated;     /* %: writing may be so fast, of the bandwidth */
 } PageHeatSync;
 
-/* Pages */
-typedef struct PageHeatFold {
-    uint64_t written;       /* known to be written to since the last sync */
-    uint64_t again;         /* those of them that were not dirty before it */
-} PageHeatFold;
-
 typedef struct PageHeatOrder {
     PageHeatHold hold;
     bool pass_done;
     bool ended;
-    /* The last sync came when next to all was sent that is not held back. */
+    /*
+     * The last sync came when next to all was sent that is not held back, or as
+     * much as that, and most of it is dirty again.
+     */
     bool came_late;
     /* Read without a lock by page_heat_order_wants_sync(). */
     bool wants_sync;
@@ -75,6 +76,14 @@ typedef struct PageHeatOrder {
     /* Bytes to be sent before a sync is wanted in the middle of a pass. */
     uint64_t slice;
     uint64_t sent;          /* bytes since the last sync */
+    /*
+     * Syncs in the middle of a pass let more become cold, so it could go on for
+     * ever.  Bytes sent since it began, until the last sync; after how many it
+     * is as good as over; and what was dirty when it began.
+     */
+    uint64_t pass_sent;
+    uint64_t pass_late;
+    uint64_t pass_dirty;
     /* Bytes: not less is sent before a sync in the middle of a pass. */
     uint64_t worth_a_sync;
     /* At the last sync: */
@@ -109,17 +118,30 @@ void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
 void page_heat_order_end(PageHeatOrder *order);
 
 /*
- * page_heat_order_keeps: does what is hot remain so at a sync that comes now?
- * For page_heat_order_fold().  What was not written to for long is the best to
- * be sent, so that is only forgotten when there is not enough of it.
- * @dirty: bytes that are to be sent, before this sync, @hot of them are hot
+ * page_heat_order_keeps: does what is hot remain so, at a sync that has come
+ * now?  What was not written to for long is the best to be sent, so that is
+ * only forgotten after the first pass, and when there is not enough else for
+ * the rest to fit.
+ * @dirty: bytes that are to be sent of memory with heat, after this sync
+ * @hot: those of them that are hot
  * @threshold: as above
  */
 bool page_heat_order_keeps(const PageHeatOrder *order, uint64_t dirty,
                            uint64_t hot, uint64_t threshold);
 
-/* page_heat_order_sent: @bytes were sent. */
-void page_heat_order_sent(PageHeatOrder *order, uint64_t bytes);
+/*
+ * page_heat_order_worth_a_pass: is so much of what is @dirty not @hot that it
+ * is sent in a pass of its own?  Bytes as above.
+ */
+bool page_heat_order_worth_a_pass(uint64_t dirty, uint64_t hot,
+                                  uint64_t threshold);
+
+/*
+ * page_heat_order_sent: @bytes were sent, of memory with heat.
+ * @watched: the log of all that is held back was cleared since the last sync,
+ *           so the next one will tell of it.  No sync is wanted before.
+ */
+void page_heat_order_sent(PageHeatOrder *order, uint64_t bytes, bool watched);
 
 /* page_heat_order_pass_done: all that is not held back was sent. */
 void page_heat_order_pass_done(PageHeatOrder *order);
@@ -140,9 +162,9 @@ bool page_heat_order_wants_sync(const PageHeatOrder *order, uint64_t dirty,
                                 uint64_t threshold);
 
 /*
- * page_heat_order_synced: the dirty bitmap was synchronized, and
- * page_heat_order_fold() was called for all memory that has heat.  Decides
- * what is held back from now on, and says how it will end.
+ * page_heat_order_synced: the dirty bitmap was synchronized, and it is known
+ * what is hot.  Decides what is held back from now on, and says how it will
+ * end.
  */
 void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync);
 
@@ -168,25 +190,6 @@ bool page_heat_order_gives_up(const PageHeatOrder *order);
  */
 unsigned page_heat_order_throttle(PageHeatOrder *order, unsigned now,
                                   unsigned tolerated);
-
-/*
- * page_heat_order_fold: takes over the log of the pages that were written to,
- * and keeps track of which pages are hot.
- *
- * @dirty: the migration's dirty bitmap; what @log has is added
- * @hot: pages that are hot, updated
- * @log: as it came from the hypervisor, may have pages that were dirty before
- * @unwatched: a bit for each 1 << @shift pages: set if the hypervisor's log
- *             was not cleared since the sync before, so that @log says nothing
- *             about pages there that were dirty already.  @shift is 6 or more.
- * @keep: what is hot remains hot
- * @pages: length of the bitmaps
- * @fold: what was found is added
- */
-void page_heat_order_fold(unsigned long *dirty, unsigned long *hot,
-                          const unsigned long *log,
-                          const unsigned long *unwatched, unsigned shift,
-                          bool keep, unsigned long pages, PageHeatFold *fold);
 
 /*
  * page_heat_order_widen: makes all of each @unit pages hot of which one is.

@@ -20,6 +20,7 @@
 #include "options.h"
 #include "page-heat-order.h"
 #include "page-heat-precopy.h"
+#include "page-heat-writes.h"
 #include "ram.h"
 #include "trace.h"
 
@@ -31,9 +32,11 @@
 
 struct PageHeatPrecopy {
     PageHeatOrder order;
+    PageHeatWindows windows;
+    GHashTable *writes;         /* RAMBlock with heat -> its PageHeatWrites */
     /* While a sync is under way: */
     bool syncing;
-    bool keep;
+    bool new_window;
     PageHeatFold fold;
     /* While a block is merged: its bitmap, and the copy of its clear_bmap. */
     unsigned long *bmap;
@@ -168,6 +171,7 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     unsigned long longest = 0, chunks = 0;
     PageHeatPrecopy *heat;
     uint64_t hot;
+    int64_t now_ms;
 
     /* A guest that is stopped writes to nothing. */
     if (!migrate_page_heat() || !runstate_is_running()) {
@@ -193,23 +197,30 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     }
     bql_lock();
 
+    heat = g_new0(PageHeatPrecopy, 1);
+    heat->writes = g_hash_table_new_full(
+        NULL, NULL, NULL, (GDestroyNotify)page_heat_writes_free);
+
     RCU_READ_LOCK_GUARD();
     for (guint i = 0; i < candidates->len; i++) {
         Candidate *c = &g_array_index(candidates, Candidate, i);
 
         c->block->hot_bmap = c->hot;
+        g_hash_table_insert(heat->writes, c->block,
+                            page_heat_writes_new(max_pages(c->block)));
         widen(c->block);
         longest = MAX(longest, max_pages(c->block));
         chunks = MAX(chunks, clear_chunks(c->block, max_pages(c->block)));
         object_unref(OBJECT(c->heat));
     }
 
-    heat = g_new0(PageHeatPrecopy, 1);
     heat->log = bitmap_new(longest);
     heat->unwatched = bitmap_new(chunks);
     hot = count_hot();
-    page_heat_order_begin(&heat->order, qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
-                          count_with_heat(), hot, transferred());
+    now_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+    page_heat_order_begin(&heat->order, now_ms, count_with_heat(), hot,
+                          transferred());
+    page_heat_windows_begin(&heat->windows, now_ms);
     watch_from_start(heat);
 
     stat64_set(&mig_stats.page_heat_deferred_pages,
@@ -230,6 +241,7 @@ void page_heat_precopy_free(PageHeatPrecopy *heat)
     RAMBLOCK_FOREACH(block) {
         g_clear_pointer(&block->hot_bmap, g_free);
     }
+    g_hash_table_destroy(heat->writes);
     g_free(heat->unwatched);
     g_free(heat->log);
     g_free(heat);
@@ -306,7 +318,8 @@ void page_heat_precopy_watch(PageHeatPrecopy *heat)
 void page_heat_precopy_sent(PageHeatPrecopy *heat, RAMBlock *block,
                             unsigned long page)
 {
-    page_heat_order_sent(&heat->order, qemu_target_page_size());
+    page_heat_order_sent(&heat->order, qemu_target_page_size(),
+                         !heat->watch_block);
     if (test_bit(page, block->hot_bmap)) {
         stat64_add(&mig_stats.page_heat_hot_pages, 1);
     } else {
@@ -349,9 +362,8 @@ void page_heat_precopy_sync_begin(PageHeatPrecopy *heat, RAMBlock *block)
     }
     if (!heat->syncing) {
         heat->syncing = true;
-        heat->keep = page_heat_order_keeps(
-            &heat->order, ram_bytes_remaining(), count_hot(),
-            migrate_get_current()->threshold_size);
+        heat->new_window = page_heat_windows_next(
+            &heat->windows, qemu_clock_get_ms(QEMU_CLOCK_REALTIME));
     }
 
     /* A sync marks all chunks, so what was cleared is to be known before. */
@@ -364,7 +376,10 @@ void page_heat_precopy_sync_begin(PageHeatPrecopy *heat, RAMBlock *block)
 uint64_t page_heat_precopy_sync_end(PageHeatPrecopy *heat, RAMBlock *block,
                                     uint64_t merged)
 {
+    unsigned long pages = used_pages(block);
     uint64_t before = heat->fold.again;
+    PageHeatWrites *writes;
+    unsigned long *window;
 
     if (heat->order.ended) {
         stat64_add(&mig_stats.page_heat_resent_pages, merged);
@@ -373,13 +388,52 @@ uint64_t page_heat_precopy_sync_end(PageHeatPrecopy *heat, RAMBlock *block,
 
     block->bmap = heat->bmap;
     heat->bmap = NULL;
-    page_heat_order_fold(block->bmap, block->hot_bmap, heat->log,
-                         heat->unwatched, block->clear_bmap_shift,
-                         heat->keep,
-                         used_pages(block), &heat->fold);
-    bitmap_clear(heat->log, 0, used_pages(block));
+    writes = g_hash_table_lookup(heat->writes, block);
+    window = writes->window[heat->windows.newest];
+    if (heat->new_window) {
+        bitmap_clear(window, 0, pages);
+    }
+    page_heat_writes_fold(window, block->bmap, block->hot_bmap, heat->log,
+                          heat->unwatched, block->clear_bmap_shift, pages,
+                          &heat->fold);
+    bitmap_clear(heat->log, 0, pages);
     widen(block);
     return heat->fold.again - before;
+}
+
+/* Forgets what is hot, but for what was written to in @times windows. */
+static void forget_hot(PageHeatPrecopy *heat, unsigned times)
+{
+    RAMBlock *block;
+
+    RAMBLOCK_FOREACH_NOT_IGNORED(block) {
+        if (block->hot_bmap) {
+            page_heat_writes_find(g_hash_table_lookup(heat->writes, block),
+                                  times, block->hot_bmap, used_pages(block));
+            widen(block);
+        }
+    }
+}
+
+/* Returns what is hot after a sync, in bytes that are dirty. */
+static uint64_t find_hot_bytes(PageHeatPrecopy *heat)
+{
+    uint64_t threshold = migrate_get_current()->threshold_size;
+    unsigned times_max = page_heat_windows_times_max(&heat->windows);
+    uint64_t dirty = count_with_heat();
+    uint64_t hot = count_hot();
+
+    if (page_heat_order_keeps(&heat->order, dirty, hot, threshold)) {
+        return hot;
+    }
+    for (unsigned times = 1; times <= times_max; times++) {
+        forget_hot(heat, times);
+        hot = count_hot();
+        if (page_heat_order_worth_a_pass(dirty, hot, threshold)) {
+            break;
+        }
+    }
+    return hot;
 }
 
 /* Slows the guest down as much as it takes, instead of step by step. */
@@ -422,16 +476,18 @@ void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
     PageHeatOrder *order = &heat->order;
     unsigned bits = qemu_target_page_bits();
     PageHeatSync sync;
+    uint64_t hot;
 
     if (order->ended) {
         return;
     }
 
+    hot = find_hot_bytes(heat);
     sync = (PageHeatSync) {
         .now_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
         .dirty = dirty,
         .other = dirty - MIN(dirty, count_with_heat()),
-        .hot = count_hot(),
+        .hot = hot,
         .written = heat->fold.written << bits,
         .again = heat->fold.again << bits,
         .threshold = migrate_get_current()->threshold_size,

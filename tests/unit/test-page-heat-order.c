@@ -29,46 +29,6 @@ static unsigned long *random_bitmap(unsigned long pages, int one_of)
     return map;
 }
 
-static void check_fold(unsigned long pages, unsigned shift, bool keep)
-{
-    unsigned long chunks = DIV_ROUND_UP(pages, 1ul << shift);
-    g_autofree unsigned long *dirty = random_bitmap(pages, 2);
-    g_autofree unsigned long *hot = random_bitmap(pages, 3);
-    g_autofree unsigned long *log = random_bitmap(pages, 4);
-    g_autofree unsigned long *unwatched = random_bitmap(chunks, 2);
-    g_autofree unsigned long *was_dirty = bitmap_new(pages);
-    g_autofree unsigned long *was_hot = bitmap_new(pages);
-    PageHeatFold fold = { .written = 7, .again = 5 };
-    uint64_t written = 7, again = 5;
-
-    bitmap_copy(was_dirty, dirty, pages);
-    bitmap_copy(was_hot, hot, pages);
-    page_heat_order_fold(dirty, hot, log, unwatched, shift, keep, pages, &fold);
-
-    for (unsigned long p = 0; p < pages; p++) {
-        bool logged = test_bit(p, log);
-        bool known = !test_bit(p >> shift, unwatched);
-        bool fresh = logged && !test_bit(p, was_dirty);
-        bool is_hot = known ? logged || (keep && test_bit(p, was_hot))
-                            : fresh || test_bit(p, was_hot);
-
-        written += known ? logged : fresh;
-        again += fresh;
-        g_assert(test_bit(p, dirty) == (logged || test_bit(p, was_dirty)));
-        g_assert(test_bit(p, hot) == is_hot);
-    }
-    g_assert_cmpuint(fold.written, ==, written);
-    g_assert_cmpuint(fold.again, ==, again);
-}
-
-static void test_fold(void)
-{
-    for (int run = 0; run < 200; run++) {
-        check_fold(g_test_rand_int_range(1, 3000),
-                   g_test_rand_int_range(6, 11), run & 1);
-    }
-}
-
 static void test_find(void)
 {
     for (int run = 0; run < 100; run++) {
@@ -132,6 +92,20 @@ static const PageHeatSync sync_template = {
     .tolerated = 50,
 };
 
+/*
+ * All of the hot set was written to, 160 MiB/s, and half of it is to be sent.
+ * Bandwidth is 100 MiB/s.
+ */
+static const PageHeatSync busy_template = {
+    .now_ms = 10000,
+    .dirty = 10000 * MiB,
+    .hot = 1600 * MiB,
+    .written = 1600 * MiB,
+    .threshold = 800 * MiB,
+    .transferred = 1000 * MiB,
+    .tolerated = 50,
+};
+
 static PageHeatOrder order_after(PageHeatSync sync, bool pass_done)
 {
     PageHeatOrder order;
@@ -177,9 +151,9 @@ static void test_large(void)
     page_heat_order_pass_done(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
-    page_heat_order_sent(&order, 256 * MiB - 1);
+    page_heat_order_sent(&order, 256 * MiB - 1, true);
     g_assert_false(wants_sync(&order));
-    page_heat_order_sent(&order, 1);
+    page_heat_order_sent(&order, 1, true);
     g_assert_true(wants_sync(&order));
 }
 
@@ -194,19 +168,20 @@ static void test_first_pass(void)
     g_assert_true(page_heat_order_keeps(&order, 100, 100, 0));
 
     /* Near the end is a sync, just one; it changes nothing. */
-    page_heat_order_sent(&order, 850 * MiB - 1);
+    page_heat_order_sent(&order, 850 * MiB - 1, true);
     g_assert_false(wants_sync(&order));
-    page_heat_order_sent(&order, 1);
+    page_heat_order_sent(&order, 1, true);
     g_assert_true(wants_sync(&order));
     g_assert_true(page_heat_order_keeps(&order, 100, 100, 0));
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_AGED);
-    page_heat_order_sent(&order, UINT64_MAX / 2);
+    page_heat_order_sent(&order, UINT64_MAX / 2, true);
     g_assert_false(wants_sync(&order));
 
     page_heat_order_pass_done(&order);
     g_assert_true(wants_sync(&order));
-    g_assert_false(page_heat_order_keeps(&order, 100, 100, 0));
+    /* Now it is known what is written to; there would be enough else. */
+    g_assert_false(page_heat_order_keeps(&order, 100 * MiB, 0, 0));
     page_heat_order_synced(&order, &sync);
     g_assert_false(wants_sync(&order));
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
@@ -237,8 +212,16 @@ static void test_worth(void)
     sync.hot++;
     g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_NONE);
 
+    /* What has no heat does not count. */
+    sync = sync_template;
+    sync.other = 50 * MiB;
+    sync.hot = 50 * MiB - 50 * MiB / 16;
+    g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_WRITTEN);
+    sync.hot++;
+    g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_NONE);
+
     /* More is hot than is dirty: cannot be, and does no harm. */
-    sync.hot = 3 * MiB;
+    sync.hot = 51 * MiB;
     g_assert_cmpint(order_after(sync, true).hold, ==, PAGE_HEAT_HOLD_NONE);
 }
 
@@ -256,6 +239,7 @@ static void test_keeps(void)
     g_assert_false(page_heat_order_keeps(&order, 64 * MiB, 56 * MiB + 1,
                                          64 * MiB));
     g_assert_false(page_heat_order_keeps(&order, 32 * MiB, 64 * MiB, 0));
+    g_assert_true(page_heat_order_worth_a_pass(64 * MiB, 56 * MiB, 0));
 }
 
 static void test_slices(void)
@@ -263,14 +247,21 @@ static void test_slices(void)
     PageHeatSync sync = sync_template;
     PageHeatOrder order = order_after(sync_template, true);
 
-    page_heat_order_sent(&order, 100 * MiB / 8 - 1);
+    page_heat_order_sent(&order, 100 * MiB / 8 - 1, true);
     g_assert_false(wants_sync(&order));
-    page_heat_order_sent(&order, 1);
+    page_heat_order_sent(&order, 1, true);
+    g_assert_true(wants_sync(&order));
+
+    /* Not before the log was cleared that it is to tell of. */
+    order = order_after(sync_template, true);
+    page_heat_order_sent(&order, 50 * MiB, false);
+    g_assert_false(wants_sync(&order));
+    page_heat_order_sent(&order, 1, true);
     g_assert_true(wants_sync(&order));
 
     /* The next one is counted from here. */
     page_heat_order_synced(&order, &sync);
-    page_heat_order_sent(&order, 100 * MiB / 8 - 1);
+    page_heat_order_sent(&order, 100 * MiB / 8 - 1, true);
     g_assert_false(wants_sync(&order));
 
     /* The hot set is what there was since nothing was cold. */
@@ -282,6 +273,24 @@ static void test_slices(void)
     sync.dirty = sync.hot = 30 * MiB;
     page_heat_order_synced(&order, &sync);
     g_assert_cmpuint(order.hot_set, ==, 30 * MiB);
+
+    /* The same while something is held back, */
+    sync = sync_template;
+    sync.hot = MiB;
+    order = order_after(sync, true);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_WRITTEN);
+    page_heat_order_sent(&order, 100 * MiB / 8 - 1, true);
+    g_assert_false(wants_sync(&order));
+    page_heat_order_sent(&order, 1, true);
+    g_assert_true(wants_sync(&order));
+
+    /* but not if the next one would find that the rest just fits. */
+    sync.hot = 80 * MiB;
+    sync.threshold = 88 * MiB;
+    order = order_after(sync, true);
+    g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_WRITTEN);
+    page_heat_order_sent(&order, 20 * MiB, true);
+    g_assert_false(wants_sync(&order));
 
     /* Nothing is left: this must not become a loop of syncs. */
     order = order_after(sync_template, true);
@@ -343,7 +352,7 @@ static void test_end(void)
     sync.hot = 0;
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
-    page_heat_order_sent(&order, UINT64_MAX / 2);
+    page_heat_order_sent(&order, UINT64_MAX / 2, true);
     page_heat_order_pass_done(&order);
     g_assert_false(wants_sync(&order));
 }
@@ -364,9 +373,9 @@ static void test_outlook(void)
     g_assert_cmpint(order_after(sync, false).outlook, ==,
                     PAGE_HEAT_OUTLOOK_CONVERGES);
 
-    /* It does but for one byte, which comes back slowly, however much it is. */
+    /* It does but for one byte, which comes back slowly. */
     sync.hot++;
-    sync.written = 800 * MiB;
+    sync.written = sync.hot;
     g_assert_cmpint(order_after(sync, false).outlook, ==,
                     PAGE_HEAT_OUTLOOK_UNKNOWN);
 
@@ -382,8 +391,32 @@ static void test_outlook(void)
     g_assert_cmpuint(order.write_rate, ==, MiB);
     g_assert_cmpuint(throttle(order, 0), ==, 0);
 
+    /* What was not written to since the last sync can be sent. */
+    sync.hot = sync.dirty;
+    g_assert_cmpuint(order_after(sync, false).write_rate, ==, MiB);
+    sync.written = sync.threshold;
+    order = order_after(sync, false);
+    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
+    g_assert_cmpuint(order.write_rate, ==, 0);
+
+    /* What was written to is not sure to fit, held back or not. */
+    sync.written = 20 * MiB;
+    sync.hot = sync.threshold;
+    g_assert_cmpint(order_after(sync, false).outlook, ==,
+                    PAGE_HEAT_OUTLOOK_UNKNOWN);
+
+    /* What comes back can be more than that. */
+    sync.hot = 0;
+    sync.again = 500 * MiB;
+    order = order_after(sync, false);
+    g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
+    g_assert_cmpuint(order.write_rate, ==, 50 * MiB);
+    sync.again += MiB;
+    g_assert_cmpint(order_after(sync, false).outlook, ==,
+                    PAGE_HEAT_OUTLOOK_DIVERGES);
+
     /* 80 MiB/s are more than half of the bandwidth: five eighths will do. */
-    sync.written = 1600 * MiB;
+    sync = busy_template;
     order = order_after_next(sync, true);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
     g_assert_cmpuint(throttle(order, 0), ==, 38);
@@ -408,10 +441,10 @@ static void test_outlook(void)
     g_assert_cmpuint(throttle(order, 38), ==, 38);
 
     /* What is written to in memory without heat is not known. */
+    sync = sync_template;
     sync.hot = sync.threshold;
-    sync.dirty = 60 * MiB;
+    sync.dirty = 70 * MiB;
     sync.other = 50 * MiB;
-    sync.written = 0;
     order = order_after(sync, true);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_WRITTEN);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
@@ -439,14 +472,34 @@ static void test_outlook(void)
     g_assert_cmpuint(order.bandwidth, ==, 0);
 }
 
+/* @less bytes are dirty each time that 400 MiB were sent of 2400 MiB. */
+static bool gives_up_after_a_pass(uint64_t less)
+{
+    PageHeatSync sync = busy_template;
+    PageHeatOrder order;
+
+    sync.hot = 7600 * MiB;
+    sync.written = sync.hot;
+    order = order_after_next(sync, false);
+    for (int sent = 0; sent < 2400; sent += 400) {
+        g_assert_false(page_heat_order_gives_up(&order));
+        page_heat_order_sent(&order, 400 * MiB, true);
+        sync.now_ms = order.synced_ms + 4000;
+        sync.transferred = order.transferred + 400 * MiB;
+        sync.dirty -= less;
+        page_heat_order_synced(&order, &sync);
+        g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_WRITTEN);
+        g_assert_true(page_heat_order_diverges(&order));
+    }
+    return page_heat_order_gives_up(&order);
+}
+
 /* Half a second has shown that it is in vain, after the first pass. */
 static void test_gives_up(void)
 {
-    PageHeatSync sync = sync_template;
+    PageHeatSync sync = busy_template;
     PageHeatOrder order;
 
-    sync.hot = 2 * sync.threshold;
-    sync.written = 1600 * MiB;
     for (int done = 0; done < 2; done++) {
         order = order_after(sync, done);
         g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_DIVERGES);
@@ -460,6 +513,12 @@ static void test_gives_up(void)
     order = order_after_next(sync, false);
     g_assert_true(page_heat_order_diverges(&order));
     g_assert_false(page_heat_order_gives_up(&order));
+
+    /* It is when as much was sent, however many syncs there were meanwhile, */
+    g_assert_true(gives_up_after_a_pass(0));
+    /* and half of it is dirty again. */
+    g_assert_true(gives_up_after_a_pass(200 * MiB));
+    g_assert_false(gives_up_after_a_pass(201 * MiB));
 
     /* A sync too soon after says nothing, */
     order = order_after_next(sync, true);
@@ -476,10 +535,10 @@ static void test_gives_up(void)
     g_assert_false(page_heat_order_gives_up(&order));
 
     /* One moment is not enough. */
-    sync = sync_template;
-    sync.hot = 2 * sync.threshold;
+    sync = busy_template;
+    sync.written = 0;
     order = order_after(sync, true);
-    sync.written = 1600 * MiB;
+    sync.written = sync.hot;
     sync.now_ms += 400;
     sync.transferred += 40 * MiB;
     page_heat_order_pass_done(&order);
@@ -510,15 +569,14 @@ static void test_write_rate(void)
     for (int i = 0; i < ARRAY_SIZE(cases); i++) {
         PageHeatOrder order = order_after(sync_template, true);
         double x = cases[i].writes;
-        double late = x ? 1 - (1 - exp(-x)) / x : 0;
         double true_rate = x * 90 * MiB / 0.25;
         unsigned pct;
 
         /* 25 MiB in 250 ms */
-        page_heat_order_sent(&order, 25 * MiB);
+        page_heat_order_sent(&order, 25 * MiB, true);
         sync.now_ms = sync_template.now_ms + 250;
         sync.transferred = sync_template.transferred + 25 * MiB;
-        sync.again = late * 25 * MiB;
+        sync.again = (1 - exp(-x)) * 25 * MiB;
         sync.dirty = sync.hot = 75 * MiB + sync.again;
         page_heat_order_synced(&order, &sync);
         g_assert_cmpuint(order.bandwidth, ==, 100 * MiB);
@@ -534,7 +592,7 @@ static void test_write_rate(void)
         }
         /* Too short to judge by. */
         g_assert_cmpuint(throttle(order, 0), ==, 0);
-        page_heat_order_sent(&order, 25 * MiB);
+        page_heat_order_sent(&order, 25 * MiB, true);
         sync.now_ms += 250;
         sync.transferred += 25 * MiB;
         order.dirty = sync_template.dirty;
@@ -547,7 +605,7 @@ static void test_write_rate(void)
             g_assert_cmpuint(pct, <=, 100);
         }
         /* One that says otherwise, and it begins anew. */
-        page_heat_order_sent(&order, 25 * MiB);
+        page_heat_order_sent(&order, 25 * MiB, true);
         sync.now_ms += 250;
         sync.transferred += 25 * MiB;
         sync.again = 0;
@@ -559,7 +617,6 @@ static void test_write_rate(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/page-heat-order/fold", test_fold);
     g_test_add_func("/page-heat-order/find", test_find);
     g_test_add_func("/page-heat-order/young", test_young);
     g_test_add_func("/page-heat-order/large", test_large);

@@ -13,6 +13,7 @@
 #include "qemu/osdep.h"
 #include "qemu/bitmap.h"
 #include "../../migration/page-heat-order.h"
+#include "../../migration/page-heat-writes.h"
 
 #define PAGE 4096ull
 #define SHIFT 9
@@ -20,23 +21,31 @@
 typedef struct World {
     /* What it is */
     unsigned long pages;
-    unsigned long write_first, write_step, write_pages; /* random writes */
+    unsigned long write_first, write_step, write_pages;
+    bool in_turn;                           /* else writes are random */
     unsigned long read_first, read_pages;   /* hot, but not written to */
-    unsigned long warm_first, warm_pages;   /* one after the other */
+    unsigned long warm_first, warm_pages;
+    bool warm_random;                       /* else one after the other */
     double warm_per_page_sent;
     double writes_per_page_sent;
+    unsigned long other_first, other_pages;     /* without heat */
+    double other_per_page_sent;
     unsigned long threshold;                /* pages */
     bool throttles;
+    bool always_syncs;                      /* each time that it could */
     /* What happens */
     bool policy;
-    unsigned long *dirty, *hot, *log, *unwatched;
-    bool *sent_before;
+    unsigned long *dirty, *hot, *log, *told, *unwatched;
+    unsigned long *stale;                   /* on the destination */
+    PageHeatWindows windows;
+    PageHeatWrites *writes;
     unsigned long ndirty, cursor;
     uint64_t sent, live, syncs, last_sync_sent, max_stuck;
-    double writes_due, warm_due;
-    unsigned long warm_at;
+    double writes_due, warm_due, other_due;
+    unsigned long write_at, warm_at;
     unsigned throttled;
     bool gave_up;
+    uint64_t gave_up_sent;
     PageHeatOrder order;
     uint64_t period_sent, period_dirty;
     int high;
@@ -46,33 +55,56 @@ typedef struct World {
 #define MS(world) ((int64_t)((world)->sent / 10))
 #define GIVE_UP 40
 
-static unsigned long written_page(const World *w)
+static unsigned long written_page(World *w)
 {
-    return w->write_first +
-           w->write_step * g_test_rand_int_range(0, w->write_pages);
+    unsigned long n = w->in_turn ? w->write_at++ % w->write_pages
+                                 : g_test_rand_int_range(0, w->write_pages);
+
+    return w->write_first + w->write_step * n;
+}
+
+static void guest_writes(World *w, unsigned long page)
+{
+    set_bit(page, w->log);
+    set_bit(page, w->stale);
 }
 
 static void guest_runs(World *w)
 {
-    w->writes_due += w->writes_per_page_sent * (100 - w->throttled) / 100;
+    double speed = (100 - w->throttled) / 100.0;
+
+    w->writes_due += w->writes_per_page_sent * speed;
     while (w->writes_due >= 1) {
-        set_bit(written_page(w), w->log);
+        guest_writes(w, written_page(w));
         w->writes_due -= 1;
     }
-    w->warm_due += w->warm_per_page_sent * (100 - w->throttled) / 100;
+    w->warm_due += w->warm_per_page_sent * speed;
     while (w->warm_due >= 1) {
-        set_bit(w->warm_first + w->warm_at++ % w->warm_pages, w->log);
+        guest_writes(w, w->warm_first +
+                        (w->warm_random
+                         ? g_test_rand_int_range(0, w->warm_pages)
+                         : w->warm_at++ % w->warm_pages));
         w->warm_due -= 1;
+    }
+    w->other_due += w->other_per_page_sent * speed;
+    while (w->other_due >= 1) {
+        guest_writes(w, w->other_first +
+                        g_test_rand_int_range(0, w->other_pages));
+        w->other_due -= 1;
     }
 }
 
+/* Of what was not told yet, nothing is lost. */
 static void clear_log(World *w, unsigned long page)
 {
     unsigned long chunk = page >> SHIFT;
+    unsigned long end = MIN((chunk + 1) << SHIFT, w->pages);
 
     if (test_and_clear_bit(chunk, w->unwatched)) {
-        bitmap_clear(w->log, chunk << SHIFT,
-                     MIN(1ul << SHIFT, w->pages - (chunk << SHIFT)));
+        for (unsigned long i = BIT_WORD(chunk << SHIFT);
+             i < BITS_TO_LONGS(end); i++) {
+            w->log[i] &= ~w->told[i];
+        }
     }
 }
 
@@ -91,20 +123,63 @@ static void stock_throttle(World *w)
     w->period_dirty = 0;
 }
 
+static bool has_heat(const World *w, unsigned long page)
+{
+    return page < w->other_first || page >= w->other_first + w->other_pages;
+}
+
+static uint64_t count_other(const World *w)
+{
+    unsigned long count = 0;
+
+    for (unsigned long p = w->other_first; !has_heat(w, p); p++) {
+        count += test_bit(p, w->dirty);
+    }
+    return count * PAGE;
+}
+
+static uint64_t count_hot(const World *w)
+{
+    return page_heat_order_count(w->dirty, w->hot, w->pages) * PAGE;
+}
+
+/* As page-heat-precopy.c does it */
+static uint64_t find_hot(World *w)
+{
+    uint64_t threshold = w->threshold * PAGE;
+    uint64_t dirty = w->ndirty * PAGE - count_other(w);
+    uint64_t hot;
+
+    bitmap_clear(w->hot, w->other_first, w->other_pages);
+    hot = count_hot(w);
+    if (page_heat_order_keeps(&w->order, dirty, hot, threshold)) {
+        return hot;
+    }
+    for (unsigned times = 1;
+         times <= page_heat_windows_times_max(&w->windows); times++) {
+        page_heat_writes_find(w->writes, times, w->hot, w->pages);
+        bitmap_clear(w->hot, w->other_first, w->other_pages);
+        hot = count_hot(w);
+        if (page_heat_order_worth_a_pass(dirty, hot, threshold)) {
+            break;
+        }
+    }
+    return hot;
+}
+
 static void world_sync(World *w)
 {
     PageHeatFold fold = { };
-    g_autofree unsigned long *log = bitmap_new(w->pages);
-    bool keep;
+    bool new_window = page_heat_windows_next(&w->windows, MS(w));
+    unsigned long *window = w->writes->window[w->windows.newest];
 
     /* As KVM, which tells of a page until its chunk was cleared. */
-    bitmap_copy(log, w->log, w->pages);
-    keep = page_heat_order_keeps(&w->order, w->ndirty * PAGE,
-                                 page_heat_order_count(w->dirty, w->hot,
-                                                       w->pages) * PAGE,
-                                 w->threshold * PAGE);
-    page_heat_order_fold(w->dirty, w->hot, log, w->unwatched, SHIFT, keep,
-                         w->pages, &fold);
+    bitmap_copy(w->told, w->log, w->pages);
+    if (new_window) {
+        bitmap_clear(window, 0, w->pages);
+    }
+    page_heat_writes_fold(window, w->dirty, w->hot, w->told, w->unwatched,
+                          SHIFT, w->pages, &fold);
     bitmap_set(w->unwatched, 0, DIV_ROUND_UP(w->pages, 1ul << SHIFT));
     w->ndirty += fold.again;
     w->syncs++;
@@ -114,7 +189,8 @@ static void world_sync(World *w)
         PageHeatSync sync = {
             .now_ms = MS(w),
             .dirty = w->ndirty * PAGE,
-            .hot = page_heat_order_count(w->dirty, w->hot, w->pages) * PAGE,
+            .other = count_other(w),
+            .hot = find_hot(w),
             .written = fold.written * PAGE,
             .again = fold.again * PAGE,
             .threshold = w->threshold * PAGE,
@@ -123,7 +199,10 @@ static void world_sync(World *w)
         };
 
         page_heat_order_synced(&w->order, &sync);
-        w->gave_up |= page_heat_order_gives_up(&w->order);
+        if (!w->gave_up && page_heat_order_gives_up(&w->order)) {
+            w->gave_up = true;
+            w->gave_up_sent = w->sent;
+        }
         if (w->throttles) {
             w->throttled = MIN(99, page_heat_order_throttle(&w->order,
                                                             w->throttled, 50));
@@ -150,11 +229,13 @@ static bool send_next(World *w)
         if (page < w->pages) {
             clear_log(w, page);
             clear_bit(page, w->dirty);
-            w->sent_before[page] = true;
+            clear_bit(page, w->stale);
             w->ndirty--;
             w->sent++;
             w->cursor = page;
-            page_heat_order_sent(&w->order, PAGE);
+            if (has_heat(w, page)) {
+                page_heat_order_sent(&w->order, PAGE, true);
+            }
             return true;
         }
         w->cursor = 0;
@@ -163,10 +244,11 @@ static bool send_next(World *w)
     return false;
 }
 
-static void is_sent_or_dirty(const World *w)
+/* What is not on the destination as it is here will be sent. */
+static void nothing_is_lost(const World *w)
 {
-    for (unsigned long p = 0; p < w->pages; p++) {
-        g_assert(w->sent_before[p] || test_bit(p, w->dirty));
+    for (unsigned long i = 0; i < BITS_TO_LONGS(w->pages); i++) {
+        g_assert_cmpuint(w->stale[i] & ~(w->dirty[i] | w->log[i]), ==, 0);
     }
 }
 
@@ -180,10 +262,14 @@ static bool migrate(World *w, bool policy)
     w->dirty = bitmap_new(w->pages);
     w->hot = bitmap_new(w->pages);
     w->log = bitmap_new(w->pages);
+    w->told = bitmap_new(w->pages);
     w->unwatched = bitmap_new(DIV_ROUND_UP(w->pages, 1ul << SHIFT));
-    w->sent_before = g_new0(bool, w->pages);
+    w->writes = page_heat_writes_new(w->pages);
+    w->stale = bitmap_new(w->pages);
     bitmap_set(w->dirty, 0, w->pages);
+    bitmap_set(w->stale, 0, w->pages);
     bitmap_set(w->log, 0, w->pages);
+    bitmap_set(w->told, 0, w->pages);
     bitmap_set(w->unwatched, 0, DIV_ROUND_UP(w->pages, 1ul << SHIFT));
     w->ndirty = w->pages;
     if (policy) {
@@ -198,9 +284,8 @@ static bool migrate(World *w, bool policy)
             }
         }
     }
-    page_heat_order_begin(&w->order, 0, w->pages * PAGE,
-                          page_heat_order_count(w->dirty, w->hot, w->pages) *
-                          PAGE, 0);
+    page_heat_order_begin(&w->order, 0, w->pages * PAGE, count_hot(w), 0);
+    page_heat_windows_begin(&w->windows, 0);
     if (!policy) {
         page_heat_order_end(&w->order);
     }
@@ -210,7 +295,7 @@ static bool migrate(World *w, bool policy)
                                                 w->threshold * PAGE);
         bool sent = false;
 
-        if (exact) {
+        if (exact || w->always_syncs) {
             world_sync(w);
         }
         done = exact && w->ndirty < w->threshold;
@@ -221,7 +306,7 @@ static bool migrate(World *w, bool policy)
         /* Never a busy loop */
         idle = sent ? 0 : idle + 1;
         g_assert_cmpint(idle, <=, 2);
-        is_sent_or_dirty(w);
+        nothing_is_lost(w);
     }
 
     w->live = w->sent;
@@ -231,15 +316,15 @@ static bool migrate(World *w, bool policy)
         done_sending = !send_next(w);
     } while (!done_sending);
     g_assert_cmpuint(w->ndirty, ==, 0);
-    for (unsigned long p = 0; p < w->pages; p++) {
-        g_assert(w->sent_before[p]);
-    }
+    g_assert_true(bitmap_empty(w->stale, w->pages));
 
     g_free(w->dirty);
     g_free(w->hot);
     g_free(w->log);
+    g_free(w->told);
     g_free(w->unwatched);
-    g_free(w->sent_before);
+    page_heat_writes_free(w->writes);
+    g_free(w->stale);
     return done;
 }
 
@@ -265,7 +350,10 @@ static double compare(World world, bool *stock_done, bool *done)
         /* That would have been wrong. */
         g_assert_false(world.gave_up);
     }
-    g_assert_cmpuint(world.syncs, <, 16 + 16 * (world.sent / world.pages + 1));
+    if (!world.always_syncs) {
+        g_assert_cmpuint(world.syncs, <,
+                         16 + 16 * (world.sent / world.pages + 1));
+    }
     return world.sent / (double)stock.sent;
 }
 
@@ -342,6 +430,44 @@ static void test_world_warm(void)
     }
 }
 
+/*
+ * The hot set is gone through again and again, in a time that is longer than
+ * that between two syncs near the end.  What is not hot is written to now and
+ * then, so that it does not fit for long.
+ */
+static void test_world_in_turn(void)
+{
+    static const int period_ms[] = { 300, 1000, 2000 };
+    static const int hot_pages[] = { 20000, 31000 };
+    bool stock_done, done;
+
+    for (int i = 0; i < ARRAY_SIZE(period_ms) * ARRAY_SIZE(hot_pages); i++) {
+        int hot = hot_pages[i % ARRAY_SIZE(hot_pages)];
+        int period = period_ms[i / ARRAY_SIZE(hot_pages)];
+        World world = {
+            .pages = 180000,
+            .write_first = 1000, .write_step = 2, .write_pages = hot,
+            .in_turn = true,
+            .writes_per_page_sent = hot / 10.0 / period,
+            .warm_first = 100000, .warm_pages = 36000,
+            .warm_random = true,
+            .warm_per_page_sent = 0.24,
+            .threshold = hot / 6 * 7,
+        };
+        World busy = world;
+
+        g_assert_cmpfloat(compare(world, &stock_done, &done), <=, 0.85);
+        g_assert_true(done && stock_done);
+        migrate(&world, true);
+        g_assert_cmpfloat(world.sent, <=, 1.07 * world.pages);
+
+        /* More syncs make it no worse. */
+        busy.always_syncs = true;
+        migrate(&busy, true);
+        g_assert_cmpfloat(busy.sent, <=, 1.07 * busy.pages);
+    }
+}
+
 /* It does not fit, but is written to slowly. */
 static void test_world_slow(void)
 {
@@ -379,24 +505,72 @@ static void test_world_reads(void)
 /* All is hot: as ever. */
 static void test_world_uniform(void)
 {
-    World world = {
+    static const double writes[] = { 0.05, 0.2, 0.4 };
+    World fast = {
         .pages = WORLD_PAGES,
         .write_step = 1, .write_pages = WORLD_PAGES,
         .threshold = 3000,
     };
     bool stock_done, done;
-    double ratio;
 
-    world.writes_per_page_sent = 0.3;
-    ratio = compare(world, &stock_done, &done);
-    g_assert_true(done && stock_done);
-    g_assert_cmpfloat(ratio, <=, 1.03);
+    for (int i = 0; i < ARRAY_SIZE(writes); i++) {
+        World world = fast;
 
-    world.writes_per_page_sent = 5;
-    world.throttles = true;
-    ratio = compare(world, &stock_done, &done);
+        world.writes_per_page_sent = writes[i];
+        g_assert_cmpfloat(compare(world, &stock_done, &done), <=, 1.03);
+        g_assert_true(done && stock_done);
+    }
+
+    fast.writes_per_page_sent = 5;
+    fast.throttles = true;
+    g_assert_cmpfloat(compare(fast, &stock_done, &done), <=, 1.03);
     g_assert_true(done);
-    g_assert_cmpfloat(ratio, <=, 1.03);
+}
+
+/*
+ * A screen without heat is drawn all the time, and what is hot is gone through
+ * so slowly that it can be sent.  That must not be held back for ever, as there
+ * is always something else to be sent.
+ */
+static void test_world_other(void)
+{
+    World world = {
+        .pages = WORLD_PAGES,
+        .write_first = 1000, .write_step = 1, .write_pages = 16000,
+        .in_turn = true,
+        .writes_per_page_sent = 0.25,
+        .other_first = 60000, .other_pages = 2000,
+        .other_per_page_sent = 1,
+        .threshold = 9500,
+    };
+    bool stock_done, done;
+
+    g_assert_cmpfloat(compare(world, &stock_done, &done), <=, 1.03);
+    g_assert_true(done && stock_done);
+}
+
+/* All is written to faster than it is sent: that it is in vain is said soon. */
+static void test_world_gives_up(void)
+{
+    static const double writes[] = { 1.2, 2, 4, 8 };
+
+    for (int i = 0; i < ARRAY_SIZE(writes); i++) {
+        for (int part = 1; part <= 4; part *= 2) {
+            World world = {
+                .pages = WORLD_PAGES,
+                .write_step = part, .write_pages = WORLD_PAGES / part,
+                .writes_per_page_sent = writes[i],
+                .threshold = 3000,
+            };
+
+            g_assert_false(migrate(&world, true));
+            g_assert_true(world.gave_up);
+            g_test_message("%g writes for each page sent, to one of %d: gave "
+                           "up when %.2f of each was sent", writes[i], part,
+                           world.gave_up_sent / (double)world.pages);
+            g_assert_cmpuint(world.gave_up_sent, <=, 3 * world.pages);
+        }
+    }
 }
 
 /* Nothing that happens makes it lose a page or spin. */
@@ -414,8 +588,16 @@ static void test_world_random(void)
             .read_first = g_test_rand_int_range(0, pages / 2),
             .read_pages = g_test_rand_int_range(0, pages / 2),
             .writes_per_page_sent = g_test_rand_double_range(0, 4),
+            .in_turn = run & 2,
+            .warm_first = g_test_rand_int_range(0, pages / 2),
+            .warm_pages = g_test_rand_int_range(1, pages / 2),
+            .warm_per_page_sent = g_test_rand_double_range(0, 1),
+            .other_first = g_test_rand_int_range(0, pages / 2),
+            .other_pages = g_test_rand_int_range(1, pages / 2),
+            .other_per_page_sent = run & 4 ? g_test_rand_double_range(0, 1) : 0,
             .threshold = g_test_rand_int_range(1, pages),
             .throttles = run & 1,
+            .always_syncs = run & 8,
         };
 
         migrate(&world, true);
@@ -428,9 +610,12 @@ int main(int argc, char **argv)
     g_test_add_func("/page-heat-worlds/fits", test_world_fits);
     g_test_add_func("/page-heat-worlds/throttled", test_world_throttled);
     g_test_add_func("/page-heat-worlds/warm", test_world_warm);
+    g_test_add_func("/page-heat-worlds/in-turn", test_world_in_turn);
     g_test_add_func("/page-heat-worlds/slow", test_world_slow);
     g_test_add_func("/page-heat-worlds/reads", test_world_reads);
     g_test_add_func("/page-heat-worlds/uniform", test_world_uniform);
+    g_test_add_func("/page-heat-worlds/other", test_world_other);
+    g_test_add_func("/page-heat-worlds/gives-up", test_world_gives_up);
     g_test_add_func("/page-heat-worlds/random", test_world_random);
     return g_test_run();
 }

@@ -63,6 +63,7 @@ MIGRATION = {
     'swapped': {'growth_percent': 10.0, 'time': 1.0},
     'read-mostly': {'sent': 1.03, 'time': 1.03},
     'uniform': {'sent': 1.03, 'time': 1.03},
+    'uniform-written': {'sent': 1.03, 'time': 1.03},
 }
 
 

@@ -48,6 +48,9 @@ POSTCOPY = Part(
     {'hot': 64, 'cold': 136}, ('hot write=20 period=12000',), 16, 8,
     shuffled=('hot',), postcopy=True, piece='64K', split_thp=True)
 
+UNIFORM = Part(
+    {'hot': 200}, ('hot write=5 period=20000',), 16, 8, shuffled=('hot',))
+
 PARTS: Dict[str, Part] = {
     # Hot memory is written faster than it can be sent, and fits what may be
     # left.  What keeps stock from stopping the guest after the first round is
@@ -72,7 +75,7 @@ PARTS: Dict[str, Part] = {
     'swapped': Part({'cold': 100}, (), 4, 4, out_percent=80),
     'read-mostly': Part(
         {'hot': 80, 'cold': 120}, ('hot write=1 period=2000',), 16, 8),
-    'uniform': Part(
-        {'hot': 200}, ('hot write=5 period=20000',), 16, 8,
-        shuffled=('hot',)),
+    'uniform': UNIFORM,
+    # A quarter as fast as it is sent: more comes back than in any other part.
+    'uniform-written': UNIFORM._replace(runs=('hot write=40 period=20000',)),
 }

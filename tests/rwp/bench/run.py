@@ -56,12 +56,21 @@ def bring_up_to_date() -> None:
     subprocess.run([str(SCRIPTS / 'vm-image')], check=True)
 
 
+def written_ns(part: str) -> int:
+    """When its last result was written, 0 if there is none."""
+    path = RESULTS / result_file(part)
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def measure(parts: List[str]) -> bool:
-    """Run them where there is RWP; false if any of them failed."""
+    """Run them where there is RWP; false if any of them failed.
+
+    The last results stay until there are new ones, which come at the end: it
+    may take hours, and may be stopped.
+    """
     bring_up_to_date()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for part in parts:
-        (RESULTS / result_file(part)).unlink(missing_ok=True)
+    before = {part: written_ns(part) for part in parts}
     status = subprocess.run(
         [str(SCRIPTS / 'on-rwp-kernel'), *VM_OPTIONS,
          '--get', f'/run/work/bench:{RESULTS}', '--',
@@ -72,7 +81,11 @@ def measure(parts: List[str]) -> bool:
     if on_host.is_dir():
         shutil.copytree(on_host, RESULTS, dirs_exist_ok=True)
         shutil.rmtree(on_host)
-    return status == 0
+    old = [part for part in parts if 0 < before[part] == written_ns(part)]
+    for part in old:
+        print(f'bench: there are no new results of {part}; what is told are '
+              'those of an earlier run', file=sys.stderr)
+    return status == 0 and not old
 
 
 def load(file: str) -> Any:
