@@ -415,12 +415,11 @@ static void forget_hot(PageHeatPrecopy *heat, unsigned times)
     }
 }
 
-/* Returns what is hot after a sync, in bytes that are dirty. */
-static uint64_t find_hot_bytes(PageHeatPrecopy *heat)
+/* Returns what is hot after a sync, in bytes of @dirty, which has heat. */
+static uint64_t find_hot_bytes(PageHeatPrecopy *heat, uint64_t dirty)
 {
     uint64_t threshold = migrate_get_current()->threshold_size;
     unsigned times_max = page_heat_windows_times_max(&heat->windows);
-    uint64_t dirty = count_with_heat();
     uint64_t hot = count_hot();
 
     if (page_heat_order_keeps(&heat->order, dirty, hot, threshold)) {
@@ -476,17 +475,18 @@ void page_heat_precopy_synced(PageHeatPrecopy *heat, uint64_t dirty)
     PageHeatOrder *order = &heat->order;
     unsigned bits = qemu_target_page_bits();
     PageHeatSync sync;
-    uint64_t hot;
+    uint64_t with_heat, hot;
 
     if (order->ended) {
         return;
     }
 
-    hot = find_hot_bytes(heat);
+    with_heat = count_with_heat();
+    hot = find_hot_bytes(heat, with_heat);
     sync = (PageHeatSync) {
         .now_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME),
         .dirty = dirty,
-        .other = dirty - MIN(dirty, count_with_heat()),
+        .other = dirty - MIN(dirty, with_heat),
         .hot = hot,
         .written = heat->fold.written << bits,
         .again = heat->fold.again << bits,

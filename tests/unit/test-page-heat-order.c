@@ -14,20 +14,9 @@
 #include "qemu/units.h"
 #include "migration/page-heat.h"
 #include "../../migration/page-heat-order.h"
+#include "test-page-heat-bitmap.h"
 
 /* Bitmaps */
-
-static unsigned long *random_bitmap(unsigned long pages, int one_of)
-{
-    unsigned long *map = bitmap_new(pages);
-
-    for (unsigned long p = 0; p < pages; p++) {
-        if (g_test_rand_int_range(0, one_of) == 0) {
-            set_bit(p, map);
-        }
-    }
-    return map;
-}
 
 static void test_find(void)
 {

@@ -352,10 +352,7 @@ static double compare(World world, bool *stock_done, bool *done)
         /* That would have been wrong. */
         g_assert_false(world.gave_up);
     }
-    if (!world.always_syncs) {
-        g_assert_cmpuint(world.syncs, <,
-                         16 + 16 * (world.sent / world.pages + 1));
-    }
+    g_assert_cmpuint(world.syncs, <, 16 + 16 * (world.sent / world.pages + 1));
     return world.sent / (double)stock.sent;
 }
 

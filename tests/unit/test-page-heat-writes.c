@@ -10,18 +10,7 @@
 #include "qemu/osdep.h"
 #include "qemu/bitmap.h"
 #include "../../migration/page-heat-writes.h"
-
-static unsigned long *random_bitmap(unsigned long pages, int one_of)
-{
-    unsigned long *map = bitmap_new(pages);
-
-    for (unsigned long p = 0; p < pages; p++) {
-        if (g_test_rand_int_range(0, one_of) == 0) {
-            set_bit(p, map);
-        }
-    }
-    return map;
-}
+#include "test-page-heat-bitmap.h"
 
 static unsigned long *copy_bitmap(const unsigned long *map, unsigned long pages)
 {
