@@ -182,9 +182,9 @@ PageHeatPrecopy *page_heat_precopy_new(void)
         candidates = find_candidates();
     }
     if (!candidates->len) {
-        warn_report("page-heat%s no effect on this migration: no"
-                    " memory-backend-rwp was tracked for an interval or longer"
-                    " (query-working-set tells why)",
+        warn_report("page-heat%s no effect on this migration: of what it sends"
+                    " no memory-backend-rwp was tracked for an interval or"
+                    " longer (query-working-set tells why)",
                     migrate_auto_postcopy() ? " and auto-postcopy have"
                                             : " has");
         return NULL;

@@ -49,7 +49,8 @@ void page_heat_precopy_end(PageHeatPrecopy *heat);
 /*
  * page_heat_precopy_ended: was that called?  From then on there is but one
  * sync, before any other page is sent.  The guest waits for it, so nothing is
- * told of it but what is sent again.
+ * told of it but what is sent again.  (The timer of auto-converge, which syncs,
+ * too, is of a clock that stands still with the guest.)
  */
 bool page_heat_precopy_ended(const PageHeatPrecopy *heat);
 

@@ -381,6 +381,10 @@ void page_heat_push_asked(PageHeatPush *push, unsigned nr, uint64_t offset)
         .behind = { page - MIN(page, behind), page },
     };
 
+    if (offset > page) {
+        /* Otherwise one request would be as much evidence as many. */
+        return;
+    }
     if (i == push->nwalkers) {
         /* Somebody new, in the place of who was not heard of for longest. */
         push->nwalkers = MIN(i + 1, PAGE_HEAT_PUSH_WALKERS);

@@ -317,6 +317,17 @@ static bool some_asked(const Guest *guest, int only, Page *page)
     return false;
 }
 
+/* As migration does with what is queued. */
+static void ask_by_pieces(Guest *guest, const Page *page)
+{
+    uint64_t page_size = guest->blocks[page->block].page_size;
+    uint64_t first = ROUND_DOWN(page->nr, page_size);
+
+    for (uint64_t nr = first; nr < first + page_size; nr++) {
+        page_heat_push_asked(guest->push, page->block, nr * PAGE);
+    }
+}
+
 /* Hot pages where one was asked for, or of such a band, come before others. */
 static void test_asked(void)
 {
@@ -334,7 +345,7 @@ static void test_asked(void)
             bool first;
 
             if (one_in(8) && some_asked(&guest, only, &page)) {
-                page_heat_push_asked(guest.push, page.block, page.nr * PAGE);
+                ask_by_pieces(&guest, &page);
                 note_asked(&asked, &guest, &page);
                 guest_send(&guest, page.block, page.nr);
                 continue;
@@ -371,7 +382,7 @@ static void test_near(void)
 
         for (int j = 0; j < 100; j++) {
             some_unsent(&guest, &asked);
-            page_heat_push_asked(guest.push, asked.block, asked.nr * PAGE);
+            ask_by_pieces(&guest, &asked);
             guest_send(&guest, asked.block, asked.nr);
 
             for (int k = between(0, 90); k; k--) {
