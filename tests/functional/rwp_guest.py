@@ -40,6 +40,10 @@ class LoadError(Exception):
     """The load in the guest refused, found damage, or went silent."""
 
 
+class DamageError(LoadError):
+    """Memory of the guest is not what the load wrote."""
+
+
 def poll(what: str, probe: Callable[[], T], timeout: float = PATIENCE) -> T:
     """Ask until the answer is true, and return it."""
     deadline = time.monotonic() + timeout
@@ -115,7 +119,7 @@ class GuestLoad:
     def _unasked(self, line: str) -> None:
         """A line that the load writes of itself."""
         if line.startswith('* corrupt'):
-            raise LoadError(f'memory of the guest is damaged: {line}')
+            raise DamageError(f'memory of the guest is damaged: {line}')
 
     def wait_ready(self, timeout: float = PATIENCE) -> None:
         """Until the guest has booted and the load listens."""
@@ -172,7 +176,7 @@ class GuestLoad:
         """Compare every byte of all sets; the number of pages."""
         answer = self.ask('verify')
         if int(answer['bad']):
-            raise LoadError(f'memory of the guest is damaged: {answer}')
+            raise DamageError(f'memory of the guest is damaged: {answer}')
         return int(answer['pages'])
 
     def status(self) -> Dict[str, int]:

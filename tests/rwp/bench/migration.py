@@ -35,7 +35,8 @@ from guest_process import MemorySampler
 from migration_parts import (GUEST_MIB, INTERVAL_MS, LEARN_INTERVALS, PARTS,
                              Part)
 from migration_report import figures_of
-from rwp_guest import MIB, PAGE, PATIENCE, RAM_ID, LoadError
+from rwp_guest import (MIB, PAGE, PATIENCE, RAM_ID, DamageError,
+                       LoadError)
 from rwp_migrate import MigratingGuest, MigrationError
 
 
@@ -165,7 +166,7 @@ class Traveller:
         self._guest = destination
         pages = sum(self._part.load_mib.values()) * MIB // PAGE
         if destination.load.verify() != pages:
-            raise LoadError('the load has lost its memory')
+            raise DamageError('the load has lost its memory')
         return result
 
     def _quiet(self, guest: MigratingGuest) -> List[Dict[str, int]]:
@@ -203,8 +204,8 @@ def measure(name: str, pairs: int, directory: str) -> Dict[str, Any]:
                       f'{figures_of(name, pair[order])}', file=sys.stderr)
             for order, run in pair.items():
                 runs[order].append(run)
-        except ExecuteError:
-            # A mistake of ours.
+        except (ExecuteError, DamageError):
+            # A mistake of ours, or what must never happen.
             raise
         except LOST as error:
             losses.append(f'{type(error).__name__}: {error}\n'

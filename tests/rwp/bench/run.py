@@ -39,7 +39,8 @@ ROOT = TOP / 'build/vm/root'
 RESULTS = TOP / 'build/bench'
 DOCS = TOP / 'docs/devel/rwp-benchmarks.rst'
 
-# Two memories of 2 GiB at a time; swap for what is evicted.
+# Two memories of 2 GiB at a time; swap for what is evicted; more time than any
+# part takes.
 VM_OPTIONS = ('--mem', '6144', '--zram', '4096', '--timeout', '5400')
 
 
@@ -62,30 +63,35 @@ def written_ns(part: str) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def measure(parts: List[str]) -> bool:
-    """Run them where there is RWP; false if any of them failed.
-
-    The last results stay until there are new ones, which come at the end: it
-    may take hours, and may be stopped.
-    """
-    bring_up_to_date()
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    before = {part: written_ns(part) for part in parts}
+def measure_part(part: str) -> bool:
+    """Run it where there is RWP; false if it failed or left no results."""
+    before = written_ns(part)
     status = subprocess.run(
         [str(SCRIPTS / 'on-rwp-kernel'), *VM_OPTIONS,
          '--get', f'/run/work/bench:{RESULTS}', '--',
-         'python3', 'tests/rwp/bench/measure.py', *parts],
+         'python3', 'tests/rwp/bench/measure.py', part],
         check=False).returncode
     # Where the host itself has RWP, the results are in its own work folder.
     on_host = TOP / 'build/logs/host/bench'
     if on_host.is_dir():
         shutil.copytree(on_host, RESULTS, dirs_exist_ok=True)
         shutil.rmtree(on_host)
-    old = [part for part in parts if 0 < before[part] == written_ns(part)]
-    for part in old:
+    if 0 < before == written_ns(part):
         print(f'bench: there are no new results of {part}; what is told are '
               'those of an earlier run', file=sys.stderr)
-    return status == 0 and not old
+        return False
+    return status == 0
+
+
+def measure(parts: List[str]) -> bool:
+    """Run them one after the other; false if any of them failed.
+
+    Each in a boot of its own, for it takes hours in all: what was measured
+    stays if a later one is stopped, or runs into the VM's limit of time.
+    """
+    bring_up_to_date()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    return all([measure_part(part) for part in parts])
 
 
 def load(file: str) -> Any:
