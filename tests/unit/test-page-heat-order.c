@@ -140,7 +140,7 @@ static void test_large(void)
     page_heat_order_pass_done(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
-    page_heat_order_sent(&order, 256 * MiB - 1, true);
+    page_heat_order_sent(&order, 2 * GiB - 1, true);
     g_assert_false(wants_sync(&order));
     page_heat_order_sent(&order, 1, true);
     g_assert_true(wants_sync(&order));
