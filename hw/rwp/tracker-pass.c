@@ -480,6 +480,9 @@ bool rwp_tracker_pass(RwpTracker *t, char **error)
     t->cost = cost;
     if (!t->blind || !rwp_age_map_epochs(t->map)) {
         end_epoch(t);
+    } else {
+        /* What nobody watched is not idle: it would be evicted too early. */
+        rwp_age_map_unwatched(t->map, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
     }
     trace_rwp_pass(t->name, t->blind, rwp_age_map_epochs(t->map),
                    rwp_age_map_accessed(t->map), cost.scan_us, cost.arm_us,

@@ -159,6 +159,51 @@ static void test_cancelled(void)
     unlink(file);
 }
 
+/* What is told of a window of so many seconds. */
+static void check_window(RwpVm *vm, int seconds, uint64_t bytes, bool complete)
+{
+    g_autoptr(QDict) rsp =
+        qtest_qmp(vm->qts, "{ 'execute': 'query-working-set', 'arguments': {"
+                  " 'id': 'ram0', 'windows': [ %d ] } }", seconds);
+    QDict *info = qobject_to(QDict,
+                             qlist_peek(qdict_get_qlist(rsp, "return")));
+    QDict *window = qobject_to(QDict,
+                               qlist_peek(qdict_get_qlist(info,
+                                                          "working-set")));
+
+    g_assert_cmpuint(qdict_get_int(window, "bytes"), ==, bytes);
+    g_assert(qdict_get_bool(window, "complete") == complete);
+}
+
+/* The time in which nobody watched is no time in which memory was idle. */
+static void test_time_aside(void)
+{
+    g_autofree char *file = rwp_temp_name("stream");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    RwpVm *vm = start(rwp_memory("anon"));
+
+    /* After 2 s, all of them, and then one after 12 s. */
+    qtest_clock_step(vm->qts, 10 * SECOND_NS);
+    rwp_vm_scan(vm);
+    rwp_migration_speed(vm->qts, RWP_MIGRATION_SLOW);
+    rwp_migrate(vm->qts, uri);
+    check_aside(vm, "outgoing migration");
+    qtest_clock_step(vm->qts, 600 * SECOND_NS);
+    qtest_qmp_assert_success(vm->qts, "{ 'execute': 'migrate_cancel' }");
+    rwp_wait_migration(vm->qts, "cancelled");
+    rwp_wait_state(vm->qts, "ram0", "active");
+    rwp_vm_scan(vm);
+    qtest_clock_step(vm->qts, 10 * SECOND_NS);
+    rwp_vm_scan(vm);
+
+    check_window(vm, 20, 0, true);
+    check_window(vm, 21, FILLED, true);
+    check_window(vm, 22, FILLED, true);
+    check_window(vm, 23, FILLED, false);
+    rwp_vm_free(vm);
+    unlink(file);
+}
+
 /* A migration that comes to nothing must not leave tracking aside. */
 static void test_failed(void)
 {
@@ -518,6 +563,7 @@ int main(int argc, char **argv)
         rwp_qtest_add_each(path, cases[i].memories, cases[i].fn);
     }
     rwp_qtest_add("/rwp/aside/cancelled", test_cancelled);
+    rwp_qtest_add("/rwp/aside/time", test_time_aside);
     rwp_qtest_add("/rwp/aside/failed", test_failed);
     rwp_qtest_add("/rwp/aside/cpr", test_cpr);
     rwp_qtest_add("/rwp/aside/turned-on-meanwhile", test_turned_on_meanwhile);

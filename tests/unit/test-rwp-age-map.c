@@ -598,6 +598,35 @@ static void test_moved_nonsense(void)
     g_assert_cmpint(rwp_age_map_get(map, 1), ==, RWP_AGE_ABSENT);
 }
 
+/* Time in which nobody watched does not make anything idle. */
+static void test_unwatched(void)
+{
+    g_autoptr(RwpAgeMap) map = rwp_age_map_new(1, 0);
+
+    rwp_age_map_begin(map);
+    rwp_age_map_record(map, 0, 1, false);
+    rwp_age_map_end(map, 10);
+    rwp_age_map_begin(map);
+    rwp_age_map_end(map, 20);
+
+    /* In the middle of an epoch, too. */
+    rwp_age_map_begin(map);
+    rwp_age_map_unwatched(map, 1000);
+    g_assert_cmpint(rwp_age_map_last_end(map), ==, 20);
+    g_assert_cmpint(rwp_age_map_get(map, 0), ==, 1);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 10), ==, 1);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 11), ==, RWP_AGE_LIMIT + 1);
+    rwp_age_map_end(map, 1005);
+
+    g_assert_cmpint(rwp_age_map_last_end(map), ==, 1005);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 5), ==, 1);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 15), ==, 2);
+    g_assert_cmpuint(rwp_age_map_idle_age(map, 16), ==, RWP_AGE_LIMIT + 1);
+    g_assert_cmpuint(ask_working_set(map, 15, true), ==, 0);
+    g_assert_cmpuint(ask_working_set(map, 25, true), ==, 1);
+    g_assert_cmpuint(ask_working_set(map, 26, false), ==, 1);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -611,6 +640,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rwp/age-map/huge", test_huge);
     g_test_add_func("/rwp/age-map/working-set", test_working_set);
     g_test_add_func("/rwp/age-map/idle-age", test_idle_age);
+    g_test_add_func("/rwp/age-map/unwatched", test_unwatched);
     g_test_add_func("/rwp/age-map/moved", test_moved);
     g_test_add_func("/rwp/age-map/moved/nonsense", test_moved_nonsense);
     g_test_add_func("/rwp/age-map/metadata/sparse", test_sparse);

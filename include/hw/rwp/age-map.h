@@ -114,6 +114,13 @@ void rwp_age_map_record_ranges(RwpAgeMap *map, const RwpPageRange *ranges,
 void rwp_age_map_end(RwpAgeMap *map, int64_t now_ns);
 
 /*
+ * rwp_age_map_unwatched: accesses were not seen since the last completed epoch
+ * ended (there is one), and are from @now_ns on.  What is told of windows and
+ * idle times leaves that time out.
+ */
+void rwp_age_map_unwatched(RwpAgeMap *map, int64_t now_ns);
+
+/*
  * rwp_age_map_sweep: do a little of the map's housekeeping, which grows with
  * the memory, after rwp_age_map_end().  Returns whether there is more of it to
  * do; what is left then, rwp_age_map_begin() does.
