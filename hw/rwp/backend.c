@@ -288,7 +288,8 @@ static bool check_split_thp(RwpBackend *rwp, bool split, Error **errp)
         error_setg(errp, "property 'split-thp' of " TYPE_MEMORY_BACKEND_RWP
                    " '%s' cannot be 'on': the memory has no transparent huge"
                    " pages; that takes 'thp' on, 'share' and 'hugetlb' off"
-                   " when the object is created", rwp_backend_id(rwp));
+                   " when the object is created, and a host whose huge pages"
+                   " have %d pages", rwp_backend_id(rwp), RWP_EXTENT_PAGES);
         return false;
     }
     return true;
@@ -437,11 +438,20 @@ uint32_t rwp_backend_interval(RwpBackend *rwp)
     return rwp->interval_ms;
 }
 
+/*
+ * Tracking expects of a huge page that it has so many pages, and that memory
+ * begins with a whole one.
+ */
+static bool host_has_thp_of_extents(void)
+{
+    return QEMU_VMALLOC_ALIGN == RWP_EXTENT_PAGES * qemu_real_host_page_size();
+}
+
 bool rwp_backend_thp(RwpBackend *rwp)
 {
     /* Arming unmaps the huge pages of a shared file, unlike private ones. */
-    return rwp->thp && !MEMORY_BACKEND(rwp)->share &&
-           !MEMORY_BACKEND_MEMFD(rwp)->hugetlb;
+    return rwp->thp && host_has_thp_of_extents() &&
+           !MEMORY_BACKEND(rwp)->share && !MEMORY_BACKEND_MEMFD(rwp)->hugetlb;
 }
 
 bool rwp_backend_split_thp(RwpBackend *rwp)
