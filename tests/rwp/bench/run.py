@@ -66,13 +66,15 @@ def written_ns(part: str) -> int:
 def measure_part(part: str) -> bool:
     """Run it where there is RWP; false if it failed or left no results."""
     before = written_ns(part)
+    # Where the host itself has RWP, the results are in its own work folder; if
+    # one was stopped, in part.
+    on_host = TOP / 'build/logs/host/bench'
+    shutil.rmtree(on_host, ignore_errors=True)
     status = subprocess.run(
         [str(SCRIPTS / 'on-rwp-kernel'), *VM_OPTIONS,
          '--get', f'/run/work/bench:{RESULTS}', '--',
          'python3', 'tests/rwp/bench/measure.py', part],
         check=False).returncode
-    # Where the host itself has RWP, the results are in its own work folder.
-    on_host = TOP / 'build/logs/host/bench'
     if on_host.is_dir():
         shutil.copytree(on_host, RESULTS, dirs_exist_ok=True)
         shutil.rmtree(on_host)
