@@ -55,7 +55,8 @@ static void test_start(void)
         start_refused("property 'split-thp' of memory-backend-rwp 'ram0' cannot"
                       " be 'on': the memory has no transparent huge pages; that"
                       " takes 'thp' on, 'share' and 'hugetlb' off when the"
-                      " object is created", object);
+                      " object is created, and a host whose huge pages have 512"
+                      " pages", object);
     }
     start_refused("property 'size' of memory-backend-rwp doesn't take value"
                   " '0'", "size=0");
