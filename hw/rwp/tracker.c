@@ -257,7 +257,8 @@ bool rwp_tracker_release(RwpTracker *t, bool forget, Error **errp)
         rwp_age_map_set_times(t->map, t->warm_interval_ms * (int64_t)SCALE_MS,
                               qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
         t->warmth = TRACKER_SIFTING;
-    } else if (forget) {
+    } else if (forget || !rwp_age_map_epochs(t->map)) {
+        /* Where nothing is known yet, time is counted from now on. */
         rwp_tracker_reset_ages(t);
     }
     t->blind = true;

@@ -524,11 +524,13 @@ static void test_turned_on_meanwhile(void)
                              " 'qom-type': 'memory-backend-rwp', 'id': 'new',"
                              " 'size': 4194304, 'tracking': 'on' } }");
     rwp_assert_state(qts, "new", "suspended", "outgoing migration");
+    qtest_clock_step(qts, 600 * SECOND_NS);
     qtest_qmp_assert_success(qts, "{ 'execute': 'migrate_cancel' }");
     rwp_wait_state(qts, "ram0", "active");
     rwp_wait_state(qts, "new", "active");
     rwp_scan(qts, NULL);
     g_assert_cmpuint(rwp_query_int(qts, "new", "absent"), ==, 4 * MiB);
+    check_window(vm, 1, rwp_query_int(qts, "ram0", "present"), false);
     rwp_vm_detach(vm);
 
     vm = rwp_vm_attach(qts, rwp_memory("anon"), "ram0", rwp_vm_base(), SIZE);

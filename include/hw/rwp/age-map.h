@@ -114,9 +114,9 @@ void rwp_age_map_record_ranges(RwpAgeMap *map, const RwpPageRange *ranges,
 void rwp_age_map_end(RwpAgeMap *map, int64_t now_ns);
 
 /*
- * rwp_age_map_unwatched: accesses were not seen since the last completed epoch
- * ended (there is one), and are from @now_ns on.  What is told of windows and
- * idle times leaves that time out.
+ * rwp_age_map_unwatched: not all accesses were seen since the last completed
+ * epoch ended (there is one), and they are from @now_ns on.  What is told of
+ * windows and idle times leaves that time out.
  */
 void rwp_age_map_unwatched(RwpAgeMap *map, int64_t now_ns);
 
