@@ -374,7 +374,7 @@ void page_heat_push_asked(PageHeatPush *push, unsigned nr, uint64_t offset)
     uint64_t next = page + block->page_size;
     uint64_t ahead = MAX(PAGE_HEAT_PUSH_AHEAD, block->page_size);
     uint64_t behind = MAX(PAGE_HEAT_PUSH_BEHIND, block->page_size);
-    unsigned i = find_walker(push, nr, page);
+    unsigned i;
     Walker walker = {
         .block = nr,
         .ahead = { next, MIN(block->length, next + ahead) },
@@ -385,6 +385,7 @@ void page_heat_push_asked(PageHeatPush *push, unsigned nr, uint64_t offset)
         /* Otherwise one request would be as much evidence as many. */
         return;
     }
+    i = find_walker(push, nr, page);
     if (i == push->nwalkers) {
         /* Somebody new, in the place of who was not heard of for longest. */
         push->nwalkers = MIN(i + 1, PAGE_HEAT_PUSH_WALKERS);

@@ -94,14 +94,8 @@ static unsigned model_cold_age(const Trace *t, uint64_t refaulted,
 
 static uint64_t working_set(EvictGuest *g)
 {
-    g_autoptr(QDict) rsp = NULL;
-    QDict *info, *window;
+    g_autoptr(QDict) window = rwp_query_window(g->qts, "ram0", WINDOW_S);
 
-    rsp = qtest_qmp(g->qts, "{ 'execute': 'query-working-set', 'arguments': {"
-                    " 'id': 'ram0', 'windows': [ %d ] } }", WINDOW_S);
-    info = qobject_to(QDict, qlist_peek(qdict_get_qlist(rsp, "return")));
-    window = qobject_to(QDict,
-                        qlist_peek(qdict_get_qlist(info, "working-set")));
     return qdict_get_int(window, "bytes") / PAGE;
 }
 

@@ -241,6 +241,18 @@ QDict *rwp_query(QTestState *qts, const char *id)
     return info;
 }
 
+QDict *rwp_query_window(QTestState *qts, const char *id, int seconds)
+{
+    g_autoptr(QDict) rsp =
+        qtest_qmp(qts, "{ 'execute': 'query-working-set', 'arguments': {"
+                  " 'id': %s, 'windows': [ %d ] } }", id, seconds);
+    QDict *info = qobject_to(QDict,
+                             qlist_peek(qdict_get_qlist(rsp, "return")));
+    QList *windows = qdict_get_qlist(info, "working-set");
+
+    return qobject_ref(qobject_to(QDict, qlist_peek(windows)));
+}
+
 uint64_t rwp_query_int(QTestState *qts, const char *id, const char *member)
 {
     g_autoptr(QDict) info = rwp_query(qts, id);

@@ -69,6 +69,12 @@ bool rwp_memory_usable(const RwpMemory *memory, uint64_t size);
  */
 QDict *rwp_query(QTestState *qts, const char *id);
 
+/*
+ * rwp_query_window: what query-working-set tells of the backend @id for a
+ * window of so many seconds.
+ */
+QDict *rwp_query_window(QTestState *qts, const char *id, int seconds);
+
 /* rwp_check_info: the checks that rwp_query() makes. */
 void rwp_check_info(QDict *info);
 

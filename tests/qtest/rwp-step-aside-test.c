@@ -162,14 +162,7 @@ static void test_cancelled(void)
 /* What is told of a window of so many seconds. */
 static void check_window(RwpVm *vm, int seconds, uint64_t bytes, bool complete)
 {
-    g_autoptr(QDict) rsp =
-        qtest_qmp(vm->qts, "{ 'execute': 'query-working-set', 'arguments': {"
-                  " 'id': 'ram0', 'windows': [ %d ] } }", seconds);
-    QDict *info = qobject_to(QDict,
-                             qlist_peek(qdict_get_qlist(rsp, "return")));
-    QDict *window = qobject_to(QDict,
-                               qlist_peek(qdict_get_qlist(info,
-                                                          "working-set")));
+    g_autoptr(QDict) window = rwp_query_window(vm->qts, "ram0", seconds);
 
     g_assert_cmpuint(qdict_get_int(window, "bytes"), ==, bytes);
     g_assert(qdict_get_bool(window, "complete") == complete);
