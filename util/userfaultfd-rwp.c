@@ -31,9 +31,10 @@ static int open_and_negotiate(uint64_t features, uint64_t *available,
     if (fd < 0) {
         int err = errno;
 
-        error_setg_errno(errp, err, "cannot open a userfaultfd (%s)",
-                         err == ENOSYS ? HOW_TO_GET_IT :
-                         "does a security policy forbid it?");
+        error_setg_errno(errp, err, "cannot open a userfaultfd%s",
+                         err == ENOSYS ? " (" HOW_TO_GET_IT ")" :
+                         err == EPERM || err == EACCES ?
+                         " (does a security policy forbid it?)" : "");
         return -1;
     }
     if (ioctl(fd, UFFDIO_API, &api)) {

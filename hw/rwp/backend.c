@@ -470,10 +470,19 @@ void rwp_backend_suspend(RwpBackend *rwp, const char *reason, bool detach)
 
 bool rwp_backend_return(RwpBackend *rwp, bool forget)
 {
+    Error *err = NULL;
+
     if (rwp->state != WORKING_SET_STATE_SUSPENDED) {
         return true;
     }
-    if (!rwp_tracker_release(rwp->tracker, forget, NULL)) {
+    if (!rwp_tracker_release(rwp->tracker, forget, &err)) {
+        g_autofree char *reason =
+            g_strdup_printf("its return is tried each second: %s",
+                            error_get_pretty(err));
+
+        /* For as long as the error is the same, it is told once. */
+        set_state(rwp, WORKING_SET_STATE_SUSPENDED, reason);
+        error_free(err);
         return false;
     }
     if (!rwp_backend_thp(rwp) && !MEMORY_BACKEND_MEMFD(rwp)->hugetlb) {

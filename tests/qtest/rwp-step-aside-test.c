@@ -9,6 +9,7 @@
  */
 
 #include "qemu/osdep.h"
+#include <sys/resource.h>
 #include "rwp-ages.h"
 #include "rwp-migration.h"
 #include "rwp-qtest.h"
@@ -272,6 +273,45 @@ static void test_background_snapshot(const void *data)
     let_read(fifo);
     rwp_wait_migration(vm->qts, "completed");
     check_return(vm);
+    rwp_vm_free(vm);
+    unlink(fifo);
+}
+
+/*
+ * QEMU has no descriptor left when the snapshot is over: it says so, and
+ * returns once there is one.
+ */
+static void test_no_descriptor(void)
+{
+    g_autofree char *fifo = rwp_temp_name("fifo");
+    g_autofree char *uri = g_strdup_printf("exec:read line <%s;"
+                                           " exec cat >/dev/null", fifo);
+    const char *reason = "its return is tried each second: cannot open a"
+                         " userfaultfd: Too many open files";
+    struct rlimit before, none;
+    RwpVm *vm;
+    pid_t pid;
+
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    vm = start(rwp_memory("anon"));
+    pid = qtest_pid(vm->qts);
+    rwp_migration_capability(vm->qts, "background-snapshot", true);
+    rwp_migrate(vm->qts, uri);
+    check_aside(vm, "background snapshot");
+    g_assert_cmpint(prlimit(pid, RLIMIT_NOFILE, NULL, &before), ==, 0);
+    none = (struct rlimit) { .rlim_max = before.rlim_max };
+    g_assert_cmpint(prlimit(pid, RLIMIT_NOFILE, &none, NULL), ==, 0);
+    let_read(fifo);
+    rwp_wait_migration(vm->qts, "completed");
+    wait_event(vm->qts, "suspended", "background snapshot");
+    release_events(vm->qts);
+    wait_event(vm->qts, "suspended", reason);
+    check_aside(vm, reason);
+
+    g_assert_cmpint(prlimit(pid, RLIMIT_NOFILE, &before, NULL), ==, 0);
+    check_return(vm);
+    release_events(vm->qts);
+    wait_event(vm->qts, "active", NULL);
     rwp_vm_free(vm);
     unlink(fifo);
 }
@@ -560,6 +600,7 @@ int main(int argc, char **argv)
     rwp_qtest_add("/rwp/aside/cancelled", test_cancelled);
     rwp_qtest_add("/rwp/aside/time", test_time_aside);
     rwp_qtest_add("/rwp/aside/failed", test_failed);
+    rwp_qtest_add("/rwp/aside/no-descriptor", test_no_descriptor);
     rwp_qtest_add("/rwp/aside/cpr", test_cpr);
     rwp_qtest_add("/rwp/aside/turned-on-meanwhile", test_turned_on_meanwhile);
     return g_test_run();

@@ -95,8 +95,9 @@ void rwp_backend_suspend(RwpBackend *backend, const char *reason, bool detach);
  *
  * @forget: the contents of the memory are new
  *
- * Returns false if another userfaultfd still watches the memory: try again
- * later.
+ * Returns false if that cannot be, as while another userfaultfd still watches
+ * the memory or the process is out of descriptors: the state's reason tells of
+ * it; try again later.
  */
 bool rwp_backend_return(RwpBackend *backend, bool forget);
 
