@@ -62,10 +62,7 @@ struct RwpAgeMap {
     bool open;                  /* @epoch is being recorded */
     uint8_t current;            /* stamp of @epoch */
     uint8_t seen;               /* argument of stamp_seen() */
-    /* Time in which nobody watched is left out of these two. */
-    int64_t start_ns;           /* accesses are seen since then */
-    int64_t end_ns[256];        /* by stamp: when that epoch ended */
-    int64_t last_end_ns;        /* when the last complete one really did */
+    RwpEpochClock clock;
     uint64_t sweep_next;        /* extents of this epoch's slice that are */
     uint64_t sweep_end;         /* still to be swept */
 
@@ -125,8 +122,7 @@ RwpAgeMap *rwp_age_map_new(uint64_t npages, int64_t now_ns)
     map->backed = bitmap_new(backing_pages(map));
     map->huge = bitmap_new(map->nextents);
     map->current = stamp_of(0);
-    map->start_ns = now_ns;
-    map->end_ns[map->current] = map->last_end_ns = now_ns;
+    rwp_epoch_clock_start(&map->clock, now_ns);
     update_ages(map);
     return map;
 }
@@ -156,8 +152,7 @@ void rwp_age_map_reset(RwpAgeMap *map, int64_t now_ns)
     map->open = false;
     map->sweep_next = map->sweep_end = 0;
     map->current = stamp_of(0);
-    map->start_ns = now_ns;
-    map->end_ns[map->current] = map->last_end_ns = now_ns;
+    rwp_epoch_clock_start(&map->clock, now_ns);
     memset(map->count, 0, sizeof(map->count));
     memset(map->promotions, 0, sizeof(map->promotions));
     map->recorded = 0;
@@ -498,7 +493,7 @@ void rwp_age_map_end(RwpAgeMap *map, int64_t now_ns)
     assert(map->open);
     map->open = false;
     map->accessed = map->recorded;
-    map->end_ns[map->current] = map->last_end_ns = now_ns;
+    rwp_epoch_clock_end(&map->clock, now_ns);
     update_ages(map);
     begin_sweep(map);
 }
@@ -589,33 +584,15 @@ void rwp_age_map_seen(RwpAgeMap *map, uint64_t first, uint64_t count,
 
 void rwp_age_map_set_times(RwpAgeMap *map, int64_t interval_ns, int64_t now_ns)
 {
-    int64_t most = INT64_MAX / 4 / MAX(interval_ns, 1);
-
     assert(!map->open);
-    map->start_ns = now_ns - MIN(map->epoch, most) * interval_ns;
-    for (uint64_t age = 0; age < RING; age++) {
-        map->end_ns[stamp_of(map->epoch + RING - age)] =
-            now_ns - MIN(MIN(age, map->epoch), most) * interval_ns;
-    }
-    map->last_end_ns = now_ns;
+    rwp_epoch_clock_assume(&map->clock, map->epoch, interval_ns, now_ns);
     map->accessed = map->count[map->current];
-}
-
-/* When the last completed epoch ended, as all that is told of times has it. */
-static int64_t newest_end(const RwpAgeMap *map)
-{
-    return map->end_ns[stamp_of(rwp_age_map_epochs(map))];
 }
 
 void rwp_age_map_unwatched(RwpAgeMap *map, int64_t now_ns)
 {
-    int64_t gap_ns = now_ns - newest_end(map);
-
     assert(rwp_age_map_epochs(map));
-    map->start_ns += gap_ns;
-    for (unsigned s = 0; s < ARRAY_SIZE(map->end_ns); s++) {
-        map->end_ns[s] += gap_ns;
-    }
+    rwp_epoch_clock_unwatched(&map->clock, now_ns);
 }
 
 /* Stamp of a page whose extent is not empty. */
@@ -695,7 +672,7 @@ uint64_t rwp_age_map_epochs(const RwpAgeMap *map)
 
 int64_t rwp_age_map_last_end(const RwpAgeMap *map)
 {
-    return map->last_end_ns;
+    return map->clock.last_end_ns;
 }
 
 uint64_t rwp_age_map_accessed(const RwpAgeMap *map)
@@ -735,14 +712,11 @@ uint64_t rwp_age_map_working_set(const RwpAgeMap *map, int64_t window_ns,
                                  bool *complete)
 {
     uint64_t last = rwp_age_map_epochs(map);
-    int64_t since = newest_end(map) - window_ns;
     uint64_t pages = map->open ? map->count[map->current] : 0;
 
-    *complete = map->start_ns <= since;
+    *complete = rwp_epoch_clock_covers(&map->clock, window_ns);
     for (uint64_t age = 0; age < last; age++) {
-        uint8_t stamp = stamp_of(last - age);
-
-        if (age && map->end_ns[stamp] <= since) {
+        if (age && rwp_epoch_clock_idle(&map->clock, age, window_ns)) {
             break;
         }
         if (age == RWP_AGE_LIMIT) {
@@ -750,7 +724,7 @@ uint64_t rwp_age_map_working_set(const RwpAgeMap *map, int64_t window_ns,
             *complete = false;
             break;
         }
-        pages += map->count[stamp];
+        pages += map->count[stamp_of(last - age)];
     }
     return pages;
 }
@@ -758,10 +732,9 @@ uint64_t rwp_age_map_working_set(const RwpAgeMap *map, int64_t window_ns,
 unsigned rwp_age_map_idle_age(const RwpAgeMap *map, int64_t idle_ns)
 {
     uint64_t last = rwp_age_map_epochs(map);
-    int64_t since = newest_end(map) - idle_ns;
 
     for (unsigned age = 0; age < last && age <= RWP_AGE_LIMIT; age++) {
-        if (map->end_ns[stamp_of(last - age)] <= since) {
+        if (rwp_epoch_clock_idle(&map->clock, age, idle_ns)) {
             return age;
         }
     }

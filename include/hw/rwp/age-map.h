@@ -34,10 +34,8 @@
 #ifndef HW_RWP_AGE_MAP_H
 #define HW_RWP_AGE_MAP_H
 
+#include "hw/rwp/epoch-clock.h"
 #include "hw/rwp/page-range.h"
-
-/* Ages at and beyond this many epochs are not told apart. */
-#define RWP_AGE_LIMIT 200
 
 /*
  * Pages that are looked at together: what one transparent huge page of 2 MiB
