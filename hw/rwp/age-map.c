@@ -741,6 +741,11 @@ unsigned rwp_age_map_idle_age(const RwpAgeMap *map, int64_t idle_ns)
     return RWP_AGE_LIMIT + 1;
 }
 
+bool rwp_age_map_watched(const RwpAgeMap *map, int64_t ns)
+{
+    return rwp_epoch_clock_watched(&map->clock, ns);
+}
+
 uint64_t rwp_age_map_metadata(const RwpAgeMap *map)
 {
     uint64_t longs = 2 * BITS_TO_LONGS(map->nextents) +

@@ -39,7 +39,7 @@ void rwp_epoch_clock_assume(RwpEpochClock *clock, uint64_t epochs,
         clock->end_ns[place(clock, age)] =
             now_ns - MIN(age, epochs) * interval_ns;
     }
-    clock->last_end_ns = now_ns;
+    clock->watched_ns = clock->last_end_ns = now_ns;
 }
 
 void rwp_epoch_clock_unwatched(RwpEpochClock *clock, int64_t now_ns)
@@ -47,6 +47,7 @@ void rwp_epoch_clock_unwatched(RwpEpochClock *clock, int64_t now_ns)
     int64_t gap_ns = now_ns - clock->end_ns[clock->newest];
 
     clock->start_ns += gap_ns;
+    clock->watched_ns = now_ns;
     for (unsigned i = 0; i < ARRAY_SIZE(clock->end_ns); i++) {
         clock->end_ns[i] += gap_ns;
     }
@@ -62,4 +63,9 @@ bool rwp_epoch_clock_idle(const RwpEpochClock *clock, unsigned age,
 bool rwp_epoch_clock_covers(const RwpEpochClock *clock, int64_t window_ns)
 {
     return clock->start_ns <= clock->end_ns[clock->newest] - window_ns;
+}
+
+bool rwp_epoch_clock_watched(const RwpEpochClock *clock, int64_t ns)
+{
+    return clock->watched_ns <= clock->end_ns[clock->newest] - ns;
 }

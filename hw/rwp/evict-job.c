@@ -25,8 +25,11 @@ void rwp_evict_count_add(RwpEvictCount *sum, const RwpEvictCount *count)
 
 unsigned rwp_evict_min_age(const RwpAgeMap *map, uint64_t idle_ms)
 {
-    return rwp_age_map_idle_age(map, MIN(idle_ms, INT64_MAX / SCALE_MS) *
-                                     SCALE_MS);
+    int64_t idle_ns = MIN(idle_ms, INT64_MAX / SCALE_MS) * SCALE_MS;
+
+    /* What nobody watched may have been accessed. */
+    return rwp_age_map_watched(map, idle_ns) ?
+           rwp_age_map_idle_age(map, idle_ns) : RWP_AGE_LIMIT + 1;
 }
 
 /* Do @whole for pages of these ages, inclusive. */

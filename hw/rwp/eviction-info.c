@@ -62,7 +62,7 @@ static void add_what_if(WorkingSetWhatIfList ***tail, RwpBackend *backend,
     uint64_t ms = seconds * UINT64_C(1000);
     uint64_t min_age = DIV_ROUND_UP(ms, rwp_backend_interval(backend));
     /* Intervals may have been shorter, or ended early. */
-    unsigned known = rwp_evict_min_age(map, ms);
+    unsigned known = rwp_age_map_idle_age(map, ms * SCALE_MS);
     RwpPolicyWhatIf what_if;
 
     entry->seconds = seconds;

@@ -105,6 +105,42 @@ static void test_given_back(const void *data)
     unlink(file);
 }
 
+/* What was cold before may have been used while nobody watched. */
+static void test_not_watched(void)
+{
+    g_autofree char *file = rwp_temp_name("migration");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    EvictGuest g;
+
+    if (!evict_guest_start(&g, rwp_memory("anon"), "tracking=on")) {
+        return;
+    }
+    evict_fill(&g, 0, NPAGES);
+    for (int epoch = 0; epoch < 2; epoch++) {
+        evict_step_seconds(&g, 100);
+        evict_epoch(&g);
+    }
+    rwp_migration_speed(g.qts, RWP_MIGRATION_SLOW);
+    rwp_migrate(g.qts, uri);
+    rwp_wait_state(g.qts, "ram0", "suspended");
+    evict_step_seconds(&g, 600);
+    qtest_qmp_assert_success(g.qts, "{ 'execute': 'migrate_cancel' }");
+    rwp_wait_migration(g.qts, "cancelled");
+    rwp_wait_state(g.qts, "ram0", "active");
+    rwp_vm_suspended(g.vm);
+
+    evict_epoch(&g);
+    evict_and_check(&g, SIZE, 1, 255, "min-age", 0);
+    evict_step_seconds(&g, 30);
+    evict_epoch(&g);
+    evict_and_check(&g, SIZE, 31, 255, "min-age", 0);
+    evict_and_check(&g, SIZE, 30, 1, "none", 0);
+    g_assert_cmpuint(g.evicted, ==, SIZE);
+    evict_check_contents(&g);
+    evict_guest_stop(&g);
+    unlink(file);
+}
+
 /* What is told of eviction by the other side of a migration. */
 static uint64_t evicted_there(QTestState *qts, const char **limit)
 {
@@ -174,6 +210,7 @@ int main(int argc, char **argv)
 
     rwp_qtest_add_each("/rwp/evict-migration/given-back", "anon thp memfd",
                        test_given_back);
+    rwp_qtest_add("/rwp/evict-migration/not-watched", test_not_watched);
     rwp_qtest_add("/rwp/evict-migration/goes-along", test_goes_along);
     return g_test_run();
 }

@@ -15,6 +15,13 @@ static void check_idle(const RwpEpochClock *clock, unsigned age,
     g_assert_false(rwp_epoch_clock_idle(clock, age, idle_ns + 1));
 }
 
+/* The last @ns were watched without a gap, and not a nanosecond more. */
+static void check_watched(const RwpEpochClock *clock, int64_t ns)
+{
+    g_assert_true(rwp_epoch_clock_watched(clock, ns));
+    g_assert_false(rwp_epoch_clock_watched(clock, ns + 1));
+}
+
 /* The last @window_ns are covered, and not a nanosecond more. */
 static void check_covers(const RwpEpochClock *clock, int64_t window_ns)
 {
@@ -33,6 +40,7 @@ static void test_start(void)
     rwp_epoch_clock_end(&clock, 1003);
     g_assert_cmpint(clock.last_end_ns, ==, 1003);
     check_covers(&clock, 3);
+    check_watched(&clock, 3);
     check_idle(&clock, 0, 0);
 
     /* It forgets all. */
@@ -53,6 +61,7 @@ static void test_lengths(void)
         now_ns += epoch;
         rwp_epoch_clock_end(&clock, now_ns);
         check_covers(&clock, now_ns);
+        check_watched(&clock, now_ns);
         for (int age = 0; age < epoch && age <= RWP_AGE_LIMIT; age++) {
             check_idle(&clock, age, idle_ns);
             idle_ns += epoch - age;
@@ -67,9 +76,11 @@ static void test_assume(void)
     rwp_epoch_clock_assume(&clock, 3, 10, 1000);
     g_assert_cmpint(clock.last_end_ns, ==, 1000);
     check_covers(&clock, 30);
+    check_watched(&clock, 0);
     check_idle(&clock, 2, 20);
     rwp_epoch_clock_end(&clock, 1001);
     check_covers(&clock, 31);
+    check_watched(&clock, 1);
     check_idle(&clock, 0, 0);
     check_idle(&clock, 1, 1);
     check_idle(&clock, 3, 21);
@@ -95,11 +106,13 @@ static void test_unwatched(void)
     g_assert_cmpint(clock.last_end_ns, ==, 30);
     check_idle(&clock, 1, 20);
     check_covers(&clock, 30);
+    check_watched(&clock, 0);
     rwp_epoch_clock_end(&clock, 1005);
     g_assert_cmpint(clock.last_end_ns, ==, 1005);
     check_idle(&clock, 1, 5);
     check_idle(&clock, 2, 25);
     check_covers(&clock, 35);
+    check_watched(&clock, 5);
 
     /* Twice without an epoch in between is one long gap. */
     rwp_epoch_clock_unwatched(&clock, 2000);

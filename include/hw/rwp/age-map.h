@@ -201,6 +201,12 @@ uint64_t rwp_age_map_working_set(const RwpAgeMap *map, int64_t window_ns,
  */
 unsigned rwp_age_map_idle_age(const RwpAgeMap *map, int64_t idle_ns);
 
+/*
+ * rwp_age_map_watched: were all accesses seen, by this map and without a gap,
+ * in the last @ns before the end of the last completed epoch?
+ */
+bool rwp_age_map_watched(const RwpAgeMap *map, int64_t ns);
+
 /* rwp_age_map_metadata: bytes of host memory that the map occupies now. */
 uint64_t rwp_age_map_metadata(const RwpAgeMap *map);
 

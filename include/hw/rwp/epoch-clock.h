@@ -19,7 +19,8 @@
 #define RWP_AGE_LIMIT 200
 
 typedef struct RwpEpochClock {
-    int64_t start_ns;                   /* accesses are seen since then */
+    int64_t start_ns;                   /* accesses are seen since then, */
+    int64_t watched_ns;                 /* and without a gap since then */
     int64_t end_ns[RWP_AGE_LIMIT + 1];  /* a ring: when each epoch ended */
     unsigned newest;                    /* the last one's place in there */
     int64_t last_end_ns;                /* when that one really did */
@@ -33,7 +34,7 @@ void rwp_epoch_clock_end(RwpEpochClock *clock, int64_t now_ns);
 
 /*
  * rwp_epoch_clock_assume: @epochs epochs have ended, each of them @interval_ns
- * long, the last one at @now_ns.
+ * long, the last one at @now_ns.  Somebody else watched them.
  */
 void rwp_epoch_clock_assume(RwpEpochClock *clock, uint64_t epochs,
                             int64_t interval_ns, int64_t now_ns);
@@ -56,5 +57,11 @@ bool rwp_epoch_clock_idle(const RwpEpochClock *clock, unsigned age,
  * the last epoch ended?
  */
 bool rwp_epoch_clock_covers(const RwpEpochClock *clock, int64_t window_ns);
+
+/*
+ * rwp_epoch_clock_watched: were they seen, and here, without a gap in the last
+ * @ns before the last epoch ended?
+ */
+bool rwp_epoch_clock_watched(const RwpEpochClock *clock, int64_t ns);
 
 #endif /* HW_RWP_EPOCH_CLOCK_H */

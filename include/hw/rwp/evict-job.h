@@ -28,8 +28,9 @@ typedef void RwpEvictAccount(void *opaque, const RwpEvictCount *count,
 void rwp_evict_count_add(RwpEvictCount *sum, const RwpEvictCount *count);
 
 /*
- * rwp_evict_min_age: the smallest age of pages that were idle for @idle_ms, see
- * hw/rwp/age-map.h.  With the tracker's lock held.
+ * rwp_evict_min_age: the smallest age of pages that surely were idle for
+ * @idle_ms, or RWP_AGE_LIMIT + 1, see hw/rwp/age-map.h.  With the tracker's
+ * lock held.
  */
 unsigned rwp_evict_min_age(const RwpAgeMap *map, uint64_t idle_ms);
 
