@@ -14,7 +14,7 @@
 
 /*
  * A sync goes over all of the dirty log, and over as much of our own: so much
- * must be sent before the next, in bytes, and this share of what there was.
+ * must be sent before the next, in bytes, and this share of all memory.
  * Our part takes 50 to 100 ms for a TiB (Xeon, 2026), the log's about as long.
  * 1/512 of it takes 1.7 s at 10 Gbit/s.
  */
@@ -75,13 +75,14 @@ static bool pass_was_in_vain(const PageHeatOrder *order, uint64_t dirty)
 }
 
 void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
-                           uint64_t dirty, uint64_t hot, uint64_t transferred)
+                           uint64_t memory, uint64_t dirty, uint64_t hot,
+                           uint64_t transferred)
 {
     *order = (PageHeatOrder) {
         .hold = PAGE_HEAT_HOLD_AGED,
         .synced_ms = now_ms,
         .transferred = transferred,
-        .worth_a_sync = MAX(dirty / WORTH_A_SYNC_SHARE, WORTH_A_SYNC),
+        .worth_a_sync = MAX(memory / WORTH_A_SYNC_SHARE, WORTH_A_SYNC),
     };
     begin_pass(order, dirty, hot);
     order->slice = until_last_look(order, dirty - MIN(dirty, hot), hot);
@@ -96,10 +97,12 @@ void page_heat_order_end(PageHeatOrder *order)
     qatomic_set(&order->looks_late, false);
 }
 
-bool page_heat_order_worth_a_pass(uint64_t dirty, uint64_t hot,
-                                  uint64_t threshold)
+bool page_heat_order_worth_a_pass(const PageHeatOrder *order, uint64_t dirty,
+                                  uint64_t hot, uint64_t threshold)
 {
-    uint64_t least = MAX(MAX(threshold / 8, dirty / 16), WORTH_A_SYNC);
+    /* It ends with a sync, but brings more than one on the way does. */
+    uint64_t sync = MAX(order->worth_a_sync / 4, WORTH_A_SYNC);
+    uint64_t least = MAX(MAX(threshold / 8, dirty / 16), sync);
 
     return dirty - MIN(dirty, hot) >= least;
 }
@@ -110,7 +113,7 @@ bool page_heat_order_keeps(const PageHeatOrder *order, uint64_t dirty,
     if (order->hold == PAGE_HEAT_HOLD_AGED) {
         return !order->pass_done;
     }
-    return page_heat_order_worth_a_pass(dirty, hot, threshold) &&
+    return page_heat_order_worth_a_pass(order, dirty, hot, threshold) &&
            MIN(dirty, hot) <= threshold;
 }
 
@@ -269,8 +272,8 @@ void page_heat_order_synced(PageHeatOrder *order, const PageHeatSync *sync)
                        order->pass_done || pass_was_in_vain(order, dirty);
 
     if (!first) {
-        if (page_heat_order_worth_a_pass(dirty, sync->hot, sync->threshold) &&
-            !in_vain) {
+        if (page_heat_order_worth_a_pass(order, dirty, sync->hot,
+                                         sync->threshold) && !in_vain) {
             if (order->hold != PAGE_HEAT_HOLD_WRITTEN || order->pass_done ||
                 order->pass_sent >= order->pass_late) {
                 begin_pass(order, dirty, sync->hot);

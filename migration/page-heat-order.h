@@ -105,11 +105,13 @@ typedef struct PageHeatOrder {
 
 /*
  * page_heat_order_begin: before the first page is sent, after the first sync.
+ * @memory: bytes that a sync goes over, with heat or without
  * @dirty: bytes that are to be sent of memory with heat, @hot of them are hot
  * @transferred: what PageHeatSync counts from
  */
 void page_heat_order_begin(PageHeatOrder *order, int64_t now_ms,
-                           uint64_t dirty, uint64_t hot, uint64_t transferred);
+                           uint64_t memory, uint64_t dirty, uint64_t hot,
+                           uint64_t transferred);
 
 /*
  * page_heat_order_end: hold nothing back and want nothing, for ever.  Syncs
@@ -133,8 +135,8 @@ bool page_heat_order_keeps(const PageHeatOrder *order, uint64_t dirty,
  * page_heat_order_worth_a_pass: is so much of what is @dirty not @hot that it
  * is sent in a pass of its own?  Bytes as above.
  */
-bool page_heat_order_worth_a_pass(uint64_t dirty, uint64_t hot,
-                                  uint64_t threshold);
+bool page_heat_order_worth_a_pass(const PageHeatOrder *order, uint64_t dirty,
+                                  uint64_t hot, uint64_t threshold);
 
 /*
  * page_heat_order_sent: @bytes were sent, of memory with heat.

@@ -218,8 +218,8 @@ PageHeatPrecopy *page_heat_precopy_new(void)
     heat->unwatched = bitmap_new(chunks);
     hot = count_hot();
     now_ms = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
-    page_heat_order_begin(&heat->order, now_ms, count_with_heat(), hot,
-                          transferred());
+    page_heat_order_begin(&heat->order, now_ms, ram_bytes_total(),
+                          count_with_heat(), hot, transferred());
     page_heat_windows_begin(&heat->windows, now_ms);
     watch_from_start(heat);
 
@@ -337,12 +337,16 @@ void page_heat_precopy_rest(PageHeatPrecopy *heat)
     RAMBLOCK_FOREACH_NOT_IGNORED(block) {
         if (block->hot_bmap) {
             unsigned long pages = used_pages(block);
-            uint64_t hot = page_heat_order_count(block->bmap, block->hot_bmap,
-                                                 pages);
+            uint64_t by_heat[2] = { };
 
-            stat64_add(&mig_stats.page_heat_hot_pages, hot);
-            stat64_add(&mig_stats.page_heat_cold_pages,
-                       bitmap_count_one(block->bmap, pages) - hot);
+            /* The guest waits: of the bitmap of a TiB, most is empty now. */
+            for (unsigned long page = find_first_bit(block->bmap, pages);
+                 page < pages;
+                 page = find_next_bit(block->bmap, pages, page + 1)) {
+                by_heat[test_bit(page, block->hot_bmap)]++;
+            }
+            stat64_add(&mig_stats.page_heat_cold_pages, by_heat[0]);
+            stat64_add(&mig_stats.page_heat_hot_pages, by_heat[1]);
             g_clear_pointer(&block->hot_bmap, g_free);
         }
     }
@@ -428,7 +432,8 @@ static uint64_t find_hot_bytes(PageHeatPrecopy *heat, uint64_t dirty)
     for (unsigned times = 1; times <= times_max; times++) {
         forget_hot(heat, times);
         hot = count_hot();
-        if (page_heat_order_worth_a_pass(dirty, hot, threshold)) {
+        if (page_heat_order_worth_a_pass(&heat->order, dirty, hot,
+                                         threshold)) {
             break;
         }
     }

@@ -381,8 +381,8 @@ void page_heat_push_asked(PageHeatPush *push, unsigned nr, uint64_t offset)
         .behind = { page - MIN(page, behind), page },
     };
 
-    if (offset > page) {
-        /* Otherwise one request would be as much evidence as many. */
+    /* Of a piece, or one request would be as much evidence as many. */
+    if (offset > page || offset >= block->length) {
         return;
     }
     i = find_walker(push, nr, page);

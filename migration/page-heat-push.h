@@ -116,7 +116,8 @@ void page_heat_push_restart(PageHeatPush *push);
 /*
  * page_heat_push_asked: the destination asked for the page at @offset of
  * @block, be it sent already or not.  A large page may be asked for piece by
- * piece: its first piece counts, the others do nothing.
+ * piece: its first piece counts, the others do nothing; nor does what lies
+ * beyond the block.
  */
 void page_heat_push_asked(PageHeatPush *push, unsigned block, uint64_t offset);
 

@@ -370,7 +370,8 @@ static int get_block(QEMUFile *f, int version, char *name)
         heat = find_taker(block, &history, &err);
     }
     if (err) {
-        trace_page_heat_skipped(name, error_get_pretty(err));
+        info_report("page-heat: nothing is known of the memory '%s' that"
+                    " came: %s", name, error_get_pretty(err));
         error_free(err);
     }
     ret = get_ages(f, heat, block && needs_room(block) ? block : NULL,

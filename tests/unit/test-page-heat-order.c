@@ -99,7 +99,7 @@ static PageHeatOrder order_after(PageHeatSync sync, bool pass_done)
 {
     PageHeatOrder order;
 
-    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB, 0);
+    page_heat_order_begin(&order, 0, 1000 * MiB, 1000 * MiB, 100 * MiB, 0);
     if (pass_done) {
         page_heat_order_pass_done(&order);
     }
@@ -136,7 +136,10 @@ static void test_large(void)
     PageHeatSync sync = sync_template;
     PageHeatOrder order;
 
-    page_heat_order_begin(&order, 0, TiB, 100 * MiB, 0);
+    /* Whether it has heat or not. */
+    page_heat_order_begin(&order, 0, TiB, 1000 * MiB, 100 * MiB, 0);
+    g_assert_false(page_heat_order_worth_a_pass(&order, GiB, GiB / 2 + 1, 0));
+    g_assert_true(page_heat_order_worth_a_pass(&order, GiB, GiB / 2, 0));
     page_heat_order_pass_done(&order);
     page_heat_order_synced(&order, &sync);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_NONE);
@@ -151,7 +154,7 @@ static void test_first_pass(void)
     PageHeatSync sync = sync_template;
     PageHeatOrder order;
 
-    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB, 0);
+    page_heat_order_begin(&order, 0, 1000 * MiB, 1000 * MiB, 100 * MiB, 0);
     g_assert_cmpint(order.hold, ==, PAGE_HEAT_HOLD_AGED);
     g_assert_cmpint(order.outlook, ==, PAGE_HEAT_OUTLOOK_UNKNOWN);
     g_assert_true(page_heat_order_keeps(&order, 100, 100, 0));
@@ -228,7 +231,7 @@ static void test_keeps(void)
     g_assert_false(page_heat_order_keeps(&order, 64 * MiB, 56 * MiB + 1,
                                          64 * MiB));
     g_assert_false(page_heat_order_keeps(&order, 32 * MiB, 64 * MiB, 0));
-    g_assert_true(page_heat_order_worth_a_pass(64 * MiB, 56 * MiB, 0));
+    g_assert_true(page_heat_order_worth_a_pass(&order, 64 * MiB, 56 * MiB, 0));
 }
 
 static void test_slices(void)
@@ -332,7 +335,7 @@ static void test_end(void)
     PageHeatSync sync = sync_template;
     PageHeatOrder order;
 
-    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB, 0);
+    page_heat_order_begin(&order, 0, 1000 * MiB, 1000 * MiB, 100 * MiB, 0);
     page_heat_order_pass_done(&order);
     page_heat_order_end(&order);
     g_assert_false(wants_sync(&order));
@@ -448,7 +451,7 @@ static void test_outlook(void)
 
     /* What was sent before it began is none of its bandwidth. */
     sync = sync_template;
-    page_heat_order_begin(&order, 0, 1000 * MiB, 100 * MiB,
+    page_heat_order_begin(&order, 0, 1000 * MiB, 1000 * MiB, 100 * MiB,
                           sync.transferred - 10 * MiB);
     page_heat_order_synced(&order, &sync);
     g_assert_cmpuint(order.bandwidth, ==, MiB);

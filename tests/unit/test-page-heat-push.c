@@ -70,6 +70,9 @@ static void test_hot_before_near(void)
     /* The connection breaks: who asked then is of no interest any more. */
     page_heat_push_restart(guest.push);
     g_assert_cmpint(guest_ask(&guest, false, &page), ==, PAGE_HEAT_PUSH_NONE);
+    /* Nor is who asks for what there is not. */
+    page_heat_push_asked(guest.push, 0, 5000 * PAGE);
+    g_assert_cmpint(guest_ask(&guest, false, &page), ==, PAGE_HEAT_PUSH_NONE);
     guest.blocks[0].sent[4000] = false;
     page_heat_push_restart(guest.push);
     g_assert_cmpint(guest_ask(&guest, true, &page), ==, PAGE_HEAT_PUSH_HOT);

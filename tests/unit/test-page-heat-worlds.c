@@ -161,7 +161,7 @@ static uint64_t find_hot(World *w)
         page_heat_writes_find(w->writes, times, w->hot, w->pages);
         bitmap_clear(w->hot, w->other_first, w->other_pages);
         hot = count_hot(w);
-        if (page_heat_order_worth_a_pass(dirty, hot, threshold)) {
+        if (page_heat_order_worth_a_pass(&w->order, dirty, hot, threshold)) {
             break;
         }
     }
@@ -285,7 +285,8 @@ static bool migrate(World *w, bool policy)
             }
         }
     }
-    page_heat_order_begin(&w->order, 0, w->pages * PAGE, count_hot(w), 0);
+    page_heat_order_begin(&w->order, 0, w->pages * PAGE, w->pages * PAGE,
+                          count_hot(w), 0);
     page_heat_windows_begin(&w->windows, 0);
     if (!policy) {
         page_heat_order_end(&w->order);
