@@ -38,6 +38,7 @@ struct RwpBackend {
 
     WorkingSetState state;
     char *reason;
+    bool forget;                /* suspended for its memory's new contents */
 
     /* What the tracker's thread reported, for the main loop. */
     QEMUBH *failed_bh;

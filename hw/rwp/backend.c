@@ -119,18 +119,19 @@ static bool check_tracking(RwpBackend *rwp, Error **errp)
 static bool start_tracking(RwpBackend *rwp, Error **errp)
 {
     const char *aside;
-    bool detach;
+    bool detach, forget;
 
     assert(!rwp_tracker_started(rwp->tracker));
     if (!rwp->is_ready) {
         return true;
     }
-    aside = rwp_step_aside_reason(&detach);
+    aside = rwp_step_aside_reason(&detach, &forget);
     if (!rwp_tracker_start(rwp->tracker, aside, errp)) {
         return false;
     }
+    rwp->forget = false;
     if (aside) {
-        rwp_backend_suspend(rwp, aside, detach);
+        rwp_backend_suspend(rwp, aside, detach, forget);
     } else {
         set_state(rwp, WORKING_SET_STATE_ACTIVE, NULL);
     }
@@ -459,23 +460,30 @@ bool rwp_backend_split_thp(RwpBackend *rwp)
     return rwp->split_thp;
 }
 
-void rwp_backend_suspend(RwpBackend *rwp, const char *reason, bool detach)
+void rwp_backend_suspend(RwpBackend *rwp, const char *reason, bool detach,
+                         bool forget)
 {
     if (!rwp_tracker_started(rwp->tracker)) {
         return;
     }
+    rwp->forget |= forget;
     rwp_tracker_hold(rwp->tracker, detach);
     set_state(rwp, WORKING_SET_STATE_SUSPENDED, reason);
 }
 
-bool rwp_backend_return(RwpBackend *rwp, bool forget)
+bool rwp_backend_forgets(RwpBackend *rwp)
+{
+    return rwp->forget;
+}
+
+bool rwp_backend_return(RwpBackend *rwp)
 {
     Error *err = NULL;
 
     if (rwp->state != WORKING_SET_STATE_SUSPENDED) {
         return true;
     }
-    if (!rwp_tracker_release(rwp->tracker, forget, &err)) {
+    if (!rwp_tracker_release(rwp->tracker, rwp->forget, &err)) {
         g_autofree char *reason =
             g_strdup_printf("its return is tried each second: %s",
                             error_get_pretty(err));
@@ -485,6 +493,7 @@ bool rwp_backend_return(RwpBackend *rwp, bool forget)
         error_free(err);
         return false;
     }
+    rwp->forget = false;
     if (!rwp_backend_thp(rwp) && !MEMORY_BACKEND_MEMFD(rwp)->hugetlb) {
         HostMemoryBackend *backend = MEMORY_BACKEND(rwp);
 
@@ -505,7 +514,7 @@ static void rwp_backend_set_tracking(Object *obj, int value, Error **errp)
 {
     RwpBackend *rwp = MEMORY_BACKEND_RWP(obj);
     Error *err = NULL;
-    bool detach;
+    bool detach, forget;
 
     if (rwp->complete && value == ON_OFF_AUTO_OFF) {
         if (rwp->engine != EVICTION_ENGINE_OFF) {
@@ -517,7 +526,7 @@ static void rwp_backend_set_tracking(Object *obj, int value, Error **errp)
         rwp_tracker_stop(rwp->tracker);
         set_state(rwp, WORKING_SET_STATE_OFF, NULL);
     } else if (rwp->complete && !rwp_tracker_started(rwp->tracker)) {
-        const char *aside = rwp_step_aside_reason(&detach);
+        const char *aside = rwp_step_aside_reason(&detach, &forget);
 
         if (aside && detach) {
             error_setg(errp, "property 'tracking' of " TYPE_MEMORY_BACKEND_RWP

@@ -16,7 +16,6 @@
 #include "migration/page-heat.h"
 #include "hw/rwp/backend.h"
 #include "hw/rwp/heat.h"
-#include "hw/rwp/step-aside.h"
 
 QEMU_BUILD_BUG_ON(PAGE_HEAT_AGE_MAX != RWP_AGE_LIMIT);
 QEMU_BUILD_BUG_ON(PAGE_HEAT_PAST_MAX != RWP_POLICY_HISTORY);
@@ -34,7 +33,7 @@ static bool heat_history(PageHeat *heat, PageHeatHistory *history)
     RwpBackend *rwp = MEMORY_BACKEND_RWP(heat);
     RwpTracker *tracker = rwp_backend_tracker(rwp);
 
-    if (!tracker || rwp_step_aside_forgets()) {
+    if (!tracker || rwp_backend_forgets(rwp)) {
         return false;
     }
     rwp_tracker_lock(tracker);
@@ -171,7 +170,7 @@ static bool heat_warm_begin(PageHeat *heat, const PageHeatHistory *history,
     uint32_t interval_ms = CLAMP(history->interval_ms, RWP_INTERVAL_MIN_MS,
                                  RWP_INTERVAL_MAX_MS);
 
-    if (!tracker || !rwp_step_aside_forgets() ||
+    if (!tracker || !rwp_backend_forgets(rwp) ||
         !rwp_tracker_warm_begin(tracker, history->intervals, interval_ms)) {
         const char *reason = rwp_backend_reason(rwp);
 

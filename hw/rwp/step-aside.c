@@ -43,7 +43,7 @@ static struct {
 
 static void suspend_one(RwpBackend *backend, void *opaque)
 {
-    rwp_backend_suspend(backend, aside.reason, aside.detach);
+    rwp_backend_suspend(backend, aside.reason, aside.detach, aside.forget);
 }
 
 static void retry_later(void)
@@ -63,7 +63,7 @@ static void return_one(RwpBackend *backend, void *opaque)
 {
     bool *all = opaque;
 
-    *all &= rwp_backend_return(backend, aside.forget);
+    *all &= rwp_backend_return(backend);
 }
 
 static void try_return(void *opaque)
@@ -77,6 +77,8 @@ static void try_return(void *opaque)
         }
         return;
     }
+    /* Each knows by itself whether it must forget, if it cannot return now. */
+    aside.forget = false;
     rwp_backend_foreach(return_one, &all);
     if (!all) {
         retry_later();
@@ -84,7 +86,6 @@ static void try_return(void *opaque)
     }
     timer_del(aside.retry);
     aside.reason = NULL;
-    aside.forget = false;
 }
 
 static int save_prepare(void *opaque, Error **errp)
@@ -136,7 +137,7 @@ void rwp_step_aside_init(void)
     }
 }
 
-const char *rwp_step_aside_reason(bool *detach)
+const char *rwp_step_aside_reason(bool *detach, bool *forget)
 {
     if (!aside.reason && runstate_check(RUN_STATE_INMIGRATE)) {
         /* The stream has not come yet; load_cleanup will end this. */
@@ -146,10 +147,6 @@ const char *rwp_step_aside_reason(bool *detach)
         aside.detach = true;
     }
     *detach = aside.detach;
+    *forget = aside.forget;
     return aside.reason;
-}
-
-bool rwp_step_aside_forgets(void)
-{
-    return aside.forget;
 }

@@ -87,18 +87,24 @@ void rwp_backend_set_evict_config(RwpBackend *backend,
  * While suspended already, only detaches if that is asked for.
  *
  * @detach: another userfaultfd is going to watch the memory
+ * @forget: the memory is being given new contents
  */
-void rwp_backend_suspend(RwpBackend *backend, const char *reason, bool detach);
+void rwp_backend_suspend(RwpBackend *backend, const char *reason, bool detach,
+                         bool forget);
+
+/*
+ * rwp_backend_forgets: since it was suspended, the memory has been given new
+ * contents: what is known of its pages tells nothing about these.
+ */
+bool rwp_backend_forgets(RwpBackend *backend);
 
 /*
  * rwp_backend_return: track again if suspended.
- *
- * @forget: the contents of the memory are new
  *
  * Returns false if that cannot be, as while another userfaultfd still watches
  * the memory or the process is out of descriptors: the state's reason tells of
  * it; try again later.
  */
-bool rwp_backend_return(RwpBackend *backend, bool forget);
+bool rwp_backend_return(RwpBackend *backend);
 
 #endif /* HW_RWP_BACKEND_H */

@@ -16,15 +16,9 @@ void rwp_step_aside_init(void);
 
 /*
  * rwp_step_aside_reason: why a backend that starts now must not track yet, or
- * NULL.  @detach is set to whether the memory must not be registered, either.
- * Needs the BQL.
+ * NULL.  @detach is set to whether the memory must not be registered, either,
+ * @forget to whether it is being given new contents.  Needs the BQL.
  */
-const char *rwp_step_aside_reason(bool *detach);
-
-/*
- * rwp_step_aside_forgets: the memory is being given new contents, so what is
- * known of its pages tells nothing about these.  Needs the BQL.
- */
-bool rwp_step_aside_forgets(void);
+const char *rwp_step_aside_reason(bool *detach, bool *forget);
 
 #endif /* HW_RWP_STEP_ASIDE_H */
