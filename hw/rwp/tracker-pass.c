@@ -128,6 +128,21 @@ static uint64_t paced_pages(const RwpTracker *t, const RwpChunkPace *pace)
     return MIN(pace->pages * t->scale, MAX(CHUNK_MAX >> t->page_shift, 1));
 }
 
+/*
+ * Where the step that begins with page @from ends.  Not within a huge page:
+ * should the guest access it between this step and the next, only the rest of
+ * it would be armed, which splits it.
+ */
+static uint64_t step_end(const RwpTracker *t, uint64_t from)
+{
+    uint64_t end = from + paced_pages(t, &t->scan_pace);
+
+    if (!t->host_shift) {
+        end = ROUND_UP(end, RWP_EXTENT_PAGES);
+    }
+    return MIN(end, t->npages);
+}
+
 static void update_pace(const RwpTracker *t, RwpChunkPace *pace,
                         uint64_t pages, int64_t ns)
 {
@@ -325,7 +340,7 @@ static int record_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
         .category_mask = PAGE_IS_ACCESSED,
         .return_mask = PAGE_IS_ACCESSED | PAGE_IS_HUGE,
     };
-    uint64_t end = MIN(from + paced_pages(t, &t->scan_pace), t->npages);
+    uint64_t end = step_end(t, from);
     uint64_t may_arm = paced_pages(t, &t->arm_pace);
     uint64_t page = from, accessed = 0;
     int64_t scan_ns = 0, record_ns = 0, arm_ns = 0, mark_ns = get_clock();
@@ -400,7 +415,7 @@ static int blind_step(RwpTracker *t, uint64_t from, RwpScanCost *cost,
         .return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_PFNZERO |
                        PAGE_IS_HUGE,
     };
-    uint64_t end = MIN(from + paced_pages(t, &t->scan_pace), t->npages);
+    uint64_t end = step_end(t, from);
     int64_t mark_ns = get_clock(), scan_ns, arm_ns;
     uint64_t known = from;
     int nr = scan_pages(t, &scan, from, end, paced_pages(t, &t->arm_pace),
