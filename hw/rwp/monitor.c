@@ -91,10 +91,19 @@ typedef struct ScanWait {
     bool failed;
 } ScanWait;
 
+/*
+ * Have @co go on, but not from here: this may be the main thread in the midst
+ * of deleting an object, which the next command must not see.
+ */
+static void wake(Coroutine *co)
+{
+    aio_co_schedule(qemu_coroutine_get_aio_context(co), co);
+}
+
 static void scan_finished(ScanWait *wait)
 {
     if (qatomic_fetch_dec(&wait->pending) == 1) {
-        aio_co_wake(wait->co);
+        wake(wait->co);
     }
 }
 
@@ -173,7 +182,7 @@ static void evict_done(void *opaque, const RwpEvictCount *count,
 
     wait->count = *count;
     wait->limit = limit;
-    aio_co_wake(wait->co);
+    wake(wait->co);
 }
 
 /* QEMU ends only after the command has. */
@@ -200,8 +209,8 @@ qmp_evict_cold_memory(const char *id, uint64_t bytes, bool has_min_age,
     }
     /* The visitor makes a huge number of a negative one. */
     if (!bytes || bytes > INT64_MAX) {
-        error_setg(errp, "Parameter 'bytes' is %" PRId64 ", it must be at least"
-                   " 1", (int64_t)bytes);
+        error_setg(errp, "Parameter 'bytes' is %" PRId64 ", it must be between"
+                   " 1 and %" PRId64, (int64_t)bytes, INT64_MAX);
         return NULL;
     }
     engine = rwp_backend_check_eviction(backend, errp);
