@@ -3,7 +3,7 @@
 # Thin: each target is one script of scripts/rwp, which does its own set-up.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-full bench soak build vm shell series series-check checkpatch clean
+.PHONY: help demo check check-full bench soak build shell series series-check checkpatch clean
 
 # A user's choices, on the command line or in the environment.
 export QEMU_SRC RWP_KERNEL RWP_MODULES RWP_CACHE
@@ -17,7 +17,7 @@ help:
 	@echo 'make bench         what tracking, evicting and moving cost, as tables'
 	@echo 'make soak          the tests on a kernel with RWP again and again; MINUTES=60'
 	@echo 'make build         QEMU with the overlay and the patches, in build/qemu/build; the outer VM, in build/vm'
-	@echo 'make vm            the outer VM alone;   make shell: a shell in it'
+	@echo 'make shell         a shell in the outer VM'
 	@echo 'make series        build/qemu-rwp.mbox, for git am on a pristine QEMU 10.0.x'
 	@echo 'make series-check  apply it to a pristine tree and build after every patch'
 	@echo 'make checkpatch    QEMU'"'"'s style check over the series'
@@ -28,7 +28,7 @@ help:
 	@echo 'RWP_CACHE=DIR      where downloads and the compiler cache are kept (~/.cache/qemu-rwp)'
 	@echo 'RWP_WHERE=host|vm  where tests that need RWP run (default: here if the host can, else the VM)'
 
-build vm:
+build:
 	@$S/build
 
 demo:

@@ -52,7 +52,7 @@ static const RwpReclaimEngine *engine_of(EvictionEngine engine)
 static bool check_engine(RwpBackend *rwp, const RwpReclaimEngine *engine,
                          Error **errp)
 {
-    if (MEMORY_BACKEND_MEMFD(rwp)->hugetlb && !engine->takes_huge_pool) {
+    if (MEMORY_BACKEND_MEMFD(rwp)->hugetlb) {
         error_setg(errp, "the kernel cannot page out memory of a huge page"
                    " pool (hugetlb=on)");
         return false;

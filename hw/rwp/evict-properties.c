@@ -132,11 +132,12 @@ static void set_number(Object *obj, Visitor *v, const char *name, void *opaque,
     if (!visit_type_uint64(v, name, &value, errp)) {
         return;
     }
+    /* The visitor makes a huge number of a negative one. */
     if (value < property->min || value > property->max) {
         error_setg(errp, "property '%s' of " TYPE_MEMORY_BACKEND_RWP
-                   " doesn't take value '%" PRIu64 "', it must be between %"
-                   PRIu64 " and %" PRIu64 " %s", name, value, property->min,
-                   property->max, property->unit);
+                   " doesn't take value '%" PRId64 "', it must be between %"
+                   PRIu64 " and %" PRIu64 " %s", name, (int64_t)value,
+                   property->min, property->max, property->unit);
         return;
     }
     property->set(&config, value);

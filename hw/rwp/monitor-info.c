@@ -13,6 +13,11 @@
 
 #define BAR_WIDTH 32
 
+typedef struct Report {
+    GString *text;
+    bool has_incomplete;    /* some window was watched in part only */
+} Report;
+
 static void append_size(GString *buf, const char *label, uint64_t bytes,
                         uint64_t whole)
 {
@@ -111,20 +116,11 @@ static void append_what_if(GString *buf, const WorkingSetInfo *info)
     }
 }
 
-static void append_backend(RwpBackend *backend, void *opaque)
+/* What was found out since tracking began. */
+static void append_found(Report *report, const WorkingSetInfo *info)
 {
-    g_autoptr(WorkingSetInfo) info = rwp_working_set_info(backend, NULL, NULL);
-    g_autofree char *size = size_to_str(info->size);
-    GString *buf = opaque;
+    GString *buf = report->text;
 
-    g_string_append_printf(buf, "%s: %s, %s, tracking is %s%s%s\n", info->id,
-                           size, info->share ? "shared" : "private",
-                           WorkingSetState_str(info->state),
-                           info->reason ? ": " : "", info->reason ?: "");
-    if (!info->epochs) {
-        append_untracked(buf, info);
-        return;
-    }
     g_string_append_printf(buf, "  scans every %.1f s, %" PRIu64 " so far,"
                            " the last %.1f s ago, took %" PRIu64 " + %" PRIu64
                            " us\n", info->interval / 1000.0, info->epochs,
@@ -141,6 +137,7 @@ static void append_backend(RwpBackend *backend, void *opaque)
                             l->value->complete ? "" : " *");
 
         append_size(buf, label, l->value->bytes, info->size);
+        report->has_incomplete |= !l->value->complete;
     }
     for (WorkingSetResolutionList *l = info->resolution; l; l = l->next) {
         g_autofree char *page = size_to_str(l->value->page_size);
@@ -150,6 +147,24 @@ static void append_backend(RwpBackend *backend, void *opaque)
     }
     append_idle_ages(buf, info);
     append_what_if(buf, info);
+}
+
+static void append_backend(RwpBackend *backend, void *opaque)
+{
+    g_autoptr(WorkingSetInfo) info = rwp_working_set_info(backend, NULL, NULL);
+    g_autofree char *size = size_to_str(info->size);
+    Report *report = opaque;
+    GString *buf = report->text;
+
+    g_string_append_printf(buf, "%s: %s, %s, tracking is %s%s%s\n", info->id,
+                           size, info->share ? "shared" : "private",
+                           WorkingSetState_str(info->state),
+                           info->reason ? ": " : "", info->reason ?: "");
+    if (info->epochs) {
+        append_found(report, info);
+    } else {
+        append_untracked(buf, info);
+    }
     if (info->eviction->engine != EVICTION_ENGINE_OFF ||
         info->eviction->evicted) {
         append_eviction(buf, info);
@@ -159,11 +174,12 @@ static void append_backend(RwpBackend *backend, void *opaque)
 HumanReadableText *qmp_x_query_working_set(Error **errp)
 {
     g_autoptr(GString) buf = g_string_new("");
+    Report report = { .text = buf };
 
-    rwp_backend_foreach(append_backend, buf);
+    rwp_backend_foreach(append_backend, &report);
     if (!buf->len) {
         g_string_append(buf, "There is no memory-backend-rwp object.\n");
-    } else {
+    } else if (report.has_incomplete) {
         g_string_append(buf, "(* watched for a shorter time than that)\n");
     }
     return human_readable_text_from_str(buf);

@@ -3,7 +3,6 @@
 """Tell what tests the top-level meson.build declares.
 
 usage: declared_tests.py programs       the programs to build in QEMU's build folder
-       declared_tests.py names          every test, with its suites
 """
 
 import json
@@ -43,8 +42,5 @@ def programs():
 if __name__ == '__main__':
     if sys.argv[1:] == ['programs']:
         print(*programs(), sep='\n')
-    elif sys.argv[1:] == ['names']:
-        for test in declared():
-            print(f"{test['name']:60} {' '.join(test['suites'])}")
     else:
         sys.exit(__doc__)

@@ -321,6 +321,31 @@ static void test_sparse(void)
     qtest_quit(qts);
 }
 
+/* What is told for humans, of each of them, with eviction or without. */
+static void test_hmp(void)
+{
+    QTestState *qts = qtest_init("-machine none -nodefaults"
+                                 OBJECT("m0", "4M", "evict=pageout")
+                                 OBJECT("m1", "4M", "share=on"));
+    g_autofree char *said = NULL;
+    const char *second;
+
+    rwp_scan(qts, NULL);
+    said = qtest_hmp(qts, "info working-set");
+    g_assert_true(g_str_has_prefix(said, "m0: 4 MiB, private, tracking is"
+                                         " active\r\n  scans every 86400.0 s,"
+                                         " "));
+    second = strstr(said, "\r\nm1: 4 MiB, shared, tracking is active\r\n");
+    g_assert_nonnull(second);
+    g_assert_nonnull(strstr(said, "\r\n  eviction by pageout is "));
+    g_assert_true(strstr(said, "\r\n  eviction by pageout is ") < second);
+    g_assert_null(strstr(second, "eviction"));
+    g_assert_nonnull(strstr(second, "\r\n  working set 60 s *  "));
+    g_assert_true(g_str_has_suffix(said, "\r\n(* watched for a shorter time"
+                                         " than that)\r\n"));
+    qtest_quit(qts);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -334,5 +359,6 @@ int main(int argc, char **argv)
     rwp_qtest_add("/rwp/backends/machine-none", test_machine_none);
     rwp_qtest_add("/rwp/backends/deleted-meanwhile", test_deleted_meanwhile);
     rwp_qtest_add("/rwp/backends/sparse", test_sparse);
+    rwp_qtest_add("/rwp/backends/hmp", test_hmp);
     return g_test_run();
 }

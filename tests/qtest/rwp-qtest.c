@@ -260,7 +260,7 @@ uint64_t rwp_query_int(QTestState *qts, const char *id, const char *member)
     return qdict_get_int(info, member);
 }
 
-char *rwp_query_state(QTestState *qts, const char *id)
+static char *query_state(QTestState *qts, const char *id)
 {
     g_autoptr(QDict) info = rwp_query(qts, id);
 
@@ -281,7 +281,7 @@ void rwp_wait_state(QTestState *qts, const char *id, const char *state)
     int64_t start = 0;
 
     while (true) {
-        g_autofree char *now = rwp_query_state(qts, id);
+        g_autofree char *now = query_state(qts, id);
 
         if (g_str_equal(now, state)) {
             return;

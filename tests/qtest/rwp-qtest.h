@@ -78,9 +78,8 @@ QDict *rwp_query_window(QTestState *qts, const char *id, int seconds);
 /* rwp_check_info: the checks that rwp_query() makes. */
 void rwp_check_info(QDict *info);
 
-/* rwp_query_int, rwp_query_state: one member of the answer. */
+/* rwp_query_int: one member of the answer. */
 uint64_t rwp_query_int(QTestState *qts, const char *id, const char *member);
-char *rwp_query_state(QTestState *qts, const char *id);
 
 /* rwp_assert_state: @reason is NULL if there must be none. */
 void rwp_assert_state(QTestState *qts, const char *id, const char *state,

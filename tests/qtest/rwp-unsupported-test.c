@@ -152,8 +152,7 @@ static void test_auto(const void *data)
     g_assert_nonnull(strstr(hmp, "tracking is unavailable: "));
     /* Why is in the first line, and not said again. */
     g_assert_true(g_str_has_suffix(hmp, "  untracked                  16 MiB"
-                                        " 100.0 %\r\n(* watched for a shorter"
-                                        " time than that)\r\n"));
+                                        " 100.0 %\r\n"));
 
     stats = qtest_qmp(qts, "{ 'execute': 'query-stats', 'arguments': {"
                       " 'target': 'vm', 'providers': ["
@@ -235,6 +234,7 @@ static void check_inhibited(QTestState *qts)
 {
     g_autoptr(QDict) info = rwp_query(qts, "ram0");
     QDict *evict = qdict_get_qdict(info, "eviction");
+    g_autofree char *hmp = qtest_hmp(qts, "info working-set");
 
     g_assert_cmpstr(qdict_get_str(evict, "engine"), ==, "pageout");
     g_assert_cmpstr(qdict_get_str(evict, "state"), ==, "inhibited");
@@ -242,6 +242,8 @@ static void check_inhibited(QTestState *qts)
     g_assert_false(qdict_haskey(evict, "cold-age"));
     g_assert_cmpuint(qdict_get_int(evict, "evicted"), ==, 0);
     g_assert_cmpuint(qdict_get_int(info, "resident"), ==, 0);
+    g_assert_nonnull(strstr(hmp, "\r\n  eviction by pageout is inhibited,"
+                                 " limit: inhibited\r\n"));
 }
 
 /* What is not seen does not go; and nobody is told that it could. */

@@ -16,9 +16,6 @@
 #define RWP_RECLAIM_RANGES 32
 
 typedef struct RwpReclaimEngine {
-    /* Can it take pages of a huge page pool? */
-    bool takes_huge_pool;
-
     /* Why it can take nothing now, for humans, or NULL. */
     const char *(*blocked)(void);
 
