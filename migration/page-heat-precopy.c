@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "qemu/bitmap.h"
 #include "qemu/error-report.h"
+#include "qemu/host-utils.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "qemu/timer.h"
@@ -337,16 +338,19 @@ void page_heat_precopy_rest(PageHeatPrecopy *heat)
     RAMBLOCK_FOREACH_NOT_IGNORED(block) {
         if (block->hot_bmap) {
             unsigned long pages = used_pages(block);
-            uint64_t by_heat[2] = { };
+            uint64_t dirty = 0, hot = 0;
 
-            /* The guest waits: of the bitmap of a TiB, most is empty now. */
-            for (unsigned long page = find_first_bit(block->bmap, pages);
-                 page < pages;
-                 page = find_next_bit(block->bmap, pages, page + 1)) {
-                by_heat[test_bit(page, block->hot_bmap)]++;
+            for (unsigned long i = 0; i < BITS_TO_LONGS(pages); i++) {
+                unsigned long bits = block->bmap[i];
+
+                /* The guest waits: of the bitmaps of a TiB most is empty. */
+                if (bits) {
+                    dirty += ctpopl(bits);
+                    hot += ctpopl(bits & block->hot_bmap[i]);
+                }
             }
-            stat64_add(&mig_stats.page_heat_cold_pages, by_heat[0]);
-            stat64_add(&mig_stats.page_heat_hot_pages, by_heat[1]);
+            stat64_add(&mig_stats.page_heat_hot_pages, hot);
+            stat64_add(&mig_stats.page_heat_cold_pages, dirty - hot);
             g_clear_pointer(&block->hot_bmap, g_free);
         }
     }
