@@ -100,7 +100,10 @@ void page_heat_order_end(PageHeatOrder *order)
 bool page_heat_order_worth_a_pass(const PageHeatOrder *order, uint64_t dirty,
                                   uint64_t hot, uint64_t threshold)
 {
-    /* It ends with a sync, but brings more than one on the way does. */
+    /*
+     * The sync that ends it costs as much as any, but a pass of its own brings
+     * more than a look on the way: a quarter of what lies between two of those.
+     */
     uint64_t sync = MAX(order->worth_a_sync / 4, WORTH_A_SYNC);
     uint64_t least = MAX(MAX(threshold / 8, dirty / 16), sync);
 
@@ -353,7 +356,10 @@ uint64_t page_heat_order_count(const unsigned long *dirty,
     uint64_t count = 0;
 
     for (unsigned long i = 0; i < BITS_TO_LONGS(pages); i++) {
-        count += ctpopl(dirty[i] & hot[i]);
+        /* Near the end most is clean, and not both need be read of a TiB. */
+        if (dirty[i]) {
+            count += ctpopl(dirty[i] & hot[i]);
+        }
     }
     return count;
 }

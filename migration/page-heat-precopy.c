@@ -7,7 +7,6 @@
 #include "qemu/osdep.h"
 #include "qemu/bitmap.h"
 #include "qemu/error-report.h"
-#include "qemu/host-utils.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "qemu/timer.h"
@@ -338,19 +337,12 @@ void page_heat_precopy_rest(PageHeatPrecopy *heat)
     RAMBLOCK_FOREACH_NOT_IGNORED(block) {
         if (block->hot_bmap) {
             unsigned long pages = used_pages(block);
-            uint64_t dirty = 0, hot = 0;
+            uint64_t hot = page_heat_order_count(block->bmap, block->hot_bmap,
+                                                 pages);
 
-            for (unsigned long i = 0; i < BITS_TO_LONGS(pages); i++) {
-                unsigned long bits = block->bmap[i];
-
-                /* The guest waits: of the bitmaps of a TiB most is empty. */
-                if (bits) {
-                    dirty += ctpopl(bits);
-                    hot += ctpopl(bits & block->hot_bmap[i]);
-                }
-            }
             stat64_add(&mig_stats.page_heat_hot_pages, hot);
-            stat64_add(&mig_stats.page_heat_cold_pages, dirty - hot);
+            stat64_add(&mig_stats.page_heat_cold_pages,
+                       bitmap_count_one(block->bmap, pages) - hot);
             g_clear_pointer(&block->hot_bmap, g_free);
         }
     }

@@ -48,9 +48,8 @@ static const RwpReclaimEngine *engine_of(EvictionEngine engine)
     return engine == EVICTION_ENGINE_PAGEOUT ? &rwp_reclaim_pageout : NULL;
 }
 
-/* Can @engine take the memory of this backend? */
-static bool check_engine(RwpBackend *rwp, const RwpReclaimEngine *engine,
-                         Error **errp)
+/* Can any engine take the memory of this backend? */
+static bool check_eviction(RwpBackend *rwp, Error **errp)
 {
     if (MEMORY_BACKEND_MEMFD(rwp)->hugetlb) {
         error_setg(errp, "the kernel cannot page out memory of a huge page"
@@ -78,8 +77,7 @@ bool rwp_backend_allow_eviction(RwpBackend *rwp, EvictionEngine engine,
 {
     Error *err = NULL;
 
-    if (engine == EVICTION_ENGINE_OFF ||
-        check_engine(rwp, engine_of(engine), &err)) {
+    if (engine == EVICTION_ENGINE_OFF || check_eviction(rwp, &err)) {
         return true;
     }
     error_setg(errp, "property 'evict' of " TYPE_MEMORY_BACKEND_RWP
@@ -166,17 +164,15 @@ bool rwp_backend_set_eviction_engine(RwpBackend *rwp, EvictionEngine engine,
 const RwpReclaimEngine *rwp_backend_check_eviction(RwpBackend *rwp,
                                                    Error **errp)
 {
-    const RwpReclaimEngine *engine = engine_of(rwp->engine) ?:
-                                     &rwp_reclaim_pageout;
     Error *err = NULL;
 
-    if (!check_engine(rwp, engine, &err)) {
+    if (!check_eviction(rwp, &err)) {
         error_setg(errp, "cannot evict memory of '%s': %s",
                    rwp_backend_id(rwp), error_get_pretty(err));
         error_free(err);
         return NULL;
     }
-    return engine;
+    return engine_of(rwp->engine) ?: &rwp_reclaim_pageout;
 }
 
 const RwpEvictConfig *rwp_backend_evict_config(RwpBackend *rwp)

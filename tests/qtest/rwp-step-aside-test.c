@@ -222,8 +222,14 @@ static void test_failed(void)
 
 /*
  * A background snapshot goes as fast as it can, whatever its bandwidth should
- * be: who takes it does not read before he is told to.
+ * be: who takes it does not read before he is told to, by @fifo.
  */
+static char *snapshot_uri(const char *fifo)
+{
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    return g_strdup_printf("exec:read line <%s; exec cat >/dev/null", fifo);
+}
+
 static void let_read(const char *fifo)
 {
     int fd = open(fifo, O_WRONLY);
@@ -237,14 +243,13 @@ static void test_background_snapshot(const void *data)
 {
     const RwpMemory *memory = data;
     g_autofree char *fifo = rwp_temp_name("fifo");
-    g_autofree char *uri = g_strdup_printf("exec:read line <%s;"
-                                           " exec cat >/dev/null", fifo);
+    g_autofree char *uri = NULL;
     RwpVm *vm;
 
     if (!rwp_memory_usable(memory, SIZE)) {
         return;
     }
-    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    uri = snapshot_uri(fifo);
     vm = start(memory);
     /* Nothing has stepped aside yet: the probe must not need that. */
     rwp_migration_capability(vm->qts, "background-snapshot", true);
@@ -297,15 +302,13 @@ static int free_descriptor(pid_t pid)
 static void test_no_descriptor(void)
 {
     g_autofree char *fifo = rwp_temp_name("fifo");
-    g_autofree char *uri = g_strdup_printf("exec:read line <%s;"
-                                           " exec cat >/dev/null", fifo);
+    g_autofree char *uri = snapshot_uri(fifo);
     const char *reason = "its return is tried each second: cannot open a"
                          " userfaultfd: Too many open files";
     struct rlimit before, few;
     RwpVm *vm;
     pid_t pid;
 
-    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
     vm = start(rwp_memory("anon"));
     pid = qtest_pid(vm->qts);
     g_assert_cmpint(prlimit(pid, RLIMIT_NOFILE, NULL, &before), ==, 0);
